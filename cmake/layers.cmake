@@ -54,7 +54,8 @@ endfunction()
 
 # tt_test(name folder layer): one GoogleTest program from every .cpp in a folder of tests/.
 function(tt_test name folder)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp
+       ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/cases/*.cpp)
   if(NOT sources)
     return()
   endif()

@@ -27,7 +27,9 @@ class SpinBarrier {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_threads_) {
       arrived_.store(0, std::memory_order_relaxed);
       when_all_here();
-      generation_.store(generation + 1, std::memory_order_release);
+      // Sequentially consistent: notify_all skips the system call when it sees no sleeper, and that look must not
+      // pass the store, or a thread that is just falling asleep would never be woken.
+      generation_.store(generation + 1, std::memory_order_seq_cst);
       generation_.notify_all();
       return;
     }
@@ -57,6 +59,7 @@ class ThreadTeam {
   SpinBarrier& barrier() { return barrier_; }
 
   /// Runs work(thread_index) on every thread of the team, the caller as thread 0, and returns when all are done.
+  /// `work` must not throw: the other threads could be waiting for the one that did.
   void run(const std::function<void(uint32_t)>& work);
 
  private:
@@ -65,9 +68,9 @@ class ThreadTeam {
   const uint32_t num_threads_;
   SpinBarrier barrier_;
   const std::function<void(uint32_t)>* work_ = nullptr;
-  alignas(64) std::atomic<uint32_t> ticket_{0};   // counts calls of run
-  alignas(64) std::atomic<uint32_t> running_{0};  // workers still in the current run
+  alignas(64) std::atomic<uint32_t> ticket_{0};  // counts calls of run
   std::atomic<bool> stopping_{false};
+  alignas(64) std::atomic<uint32_t> running_{0};  // workers still in the current run
   std::vector<std::thread> threads_;
 };
 

@@ -1,0 +1,182 @@
+// Compiles the linear kernel's pieces for every instruction set and hands out the best.
+// What they compute is in linear_panel.h.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/linear_isa.cpp"
+#define HWY_WANT_AVX3_DL 1
+#include "hwy/foreach_target.h"  // must come before highway.h
+
+#include "backends/cpu/linear_dot-inl.h"
+#include "backends/cpu/linear_float-inl.h"
+#include "backends/cpu/linear_panel.h"
+#include "backends/cpu/linear_unpack-inl.h"
+#include "backends/cpu/cpu_info.h"
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+
+#include "backends/cpu/linear_target-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tattletale::cpu::HWY_NAMESPACE {
+namespace {
+
+/// Blocks whose largest |x| is below this count as zero: 127 / |x| must stay finite.
+constexpr uint32_t kSmallestAmaxBits = 0x0da24260;  // 1e-30
+constexpr uint32_t kInfinityBits = 0x7f800000;
+
+void quantize_block(const float* x, int8_t* q, float& scale, int32_t sums[2]) {
+  uint32_t amax_bits = 0;
+  for (int i = 0; i < 32; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, x + i, 4);
+    bits &= 0x7fffffffu;
+    amax_bits = bits > amax_bits ? bits : amax_bits;
+  }
+  float amax;
+  std::memcpy(&amax, &amax_bits, 4);
+  sums[0] = sums[1] = 0;
+  if (amax_bits < kSmallestAmaxBits || amax_bits >= kInfinityBits) {
+    std::memset(q, 0, 32);
+    scale = amax_bits < kInfinityBits ? 0.0f : __builtin_nanf("");  // an infinity or NaN in x must show in y
+    return;
+  }
+  const float inverse = 127.0f / amax;
+  scale = amax * (1.0f / 127.0f);
+  // Adding 1.5 * 2^23 rounds to nearest even and leaves the integer in the low bits.
+  for (int half = 0; half < 2; ++half) {
+    int32_t sum = 0;
+    for (int i = 16 * half; i < 16 * half + 16; ++i) {
+      const float scaled = x[i] * inverse;
+      const float shifted = scaled + 12582912.0f;
+      int32_t bits;
+      std::memcpy(&bits, &shifted, 4);
+      const int32_t value = bits - 0x4b400000;
+      q[i] = static_cast<int8_t>(value);
+      sum += value;
+    }
+    sums[half] = sum;
+  }
+}
+
+void quantize_row(const float* x, uint64_t k, const QuantizedRows& out, uint64_t t) {
+#pragma clang fp contract(off)
+  for (uint64_t b = 0; b < k / 32; ++b) {
+    float scale;
+    int32_t sums[2];
+    quantize_block(x + 32 * b, out.q + t * k + 32 * b, scale, sums);
+    const uint64_t at32 = t * (k / 32) + b;
+    out.scale[at32] = scale;
+    out.isum32[at32] = sums[0] + sums[1];
+    out.sum32[at32] = scale * static_cast<float>(sums[0] + sums[1]);
+    for (int h = 0; h < 2; ++h) {
+      out.isum16[2 * at32 + h] = sums[h];
+      out.sum16[2 * at32 + h] = scale * static_cast<float>(sums[h]);
+    }
+  }
+}
+
+/// Any format: row by row into natural order, then four bytes at a time to their place in the panel.
+template <class F>
+void pack_format(const PanelRows& rows, uint64_t k, const PackedPanel& out) {
+  constexpr int kGroups = F::kElements / F::kGroup;
+  for (uint64_t b = 0; b < k / F::kElements; ++b) {
+    for (uint32_t r = 0; r < kPanelRows; ++r) {
+      alignas(64) uint8_t q[F::kElements];
+      float d[kGroups], m[kGroups];
+      F::unpack(reinterpret_cast<const typename F::Block*>(rows.row[r])[b], q, d, m);
+      uint8_t* to = out.q + b * F::kElements * 16 + 4 * r;
+      for (int j = 0; j < F::kElements / 4; ++j) std::memcpy(to + 64 * j, q + 4 * j, 4);
+      for (int g = 0; g < kGroups; ++g) {
+        out.scale[(b * kGroups + g) * 16 + r] = d[g];
+        if constexpr (F::kHasMin) out.min[(b * kGroups + g) * 16 + r] = m[g];
+      }
+    }
+  }
+}
+
+void pack(DType dtype, const PanelRows& rows, uint64_t k, const PackedPanel& out) {
+  with_format(dtype, [&]<class F>() { pack_format<F>(rows, k, out); });
+}
+
+void dot(DType dtype, const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t0, uint64_t t1,
+         float* acc) {
+  with_format(dtype, [&]<class F>() { dot_format<F>(panel, x, k, t0, t1, acc); });
+}
+
+void dot_stored(DType dtype, const PanelRows& rows, const QuantizedRows& x, uint64_t k, uint64_t t,
+                const PackedPanel& scratch, float* acc) {
+  pack(dtype, rows, k, scratch);
+  dot(dtype, scratch, x, k, t, t + 1, acc);
+}
+
+void dot_float(DType dtype, const PanelRows& rows, const float* x, uint64_t x_stride, uint64_t k, uint64_t t0,
+               uint64_t t1, float* acc) {
+  switch (dtype) {
+    case DType::f32: return float_panel<F32Row>(rows, x, x_stride, k, t0, t1, acc);
+    case DType::f16: return float_panel<F16Row>(rows, x, x_stride, k, t0, t1, acc);
+    case DType::bf16: return float_panel<Bf16Row>(rows, x, x_stride, k, t0, t1, acc);
+    default: return;
+  }
+}
+
+/// v * sigmoid(s), without overflow.
+template <class V>
+HWY_INLINE V times_sigmoid(V v, V s) {
+  const FloatTag d;
+  const V e = hn::Exp(d, hn::Min(hn::Neg(s), hn::Set(d, 88.0f)));
+  return hn::Div(v, hn::Add(hn::Set(d, 1.0f), e));
+}
+
+// n is a multiple of 16.
+void silu_mul(const float* gate, const float* up, float* y, uint64_t n) {
+  const FloatTag d;
+  for (uint64_t i = 0; i < n; i += hn::Lanes(d)) {
+    const auto g = hn::LoadU(d, gate + i);
+    hn::StoreU(hn::Mul(times_sigmoid(g, g), hn::LoadU(d, up + i)), d, y + i);
+  }
+}
+
+// 0.5 * (1 + tanh(u)) = sigmoid(2 u)
+void gelu_tanh_mul(const float* gate, const float* up, float* y, uint64_t n) {
+  const FloatTag d;
+  for (uint64_t i = 0; i < n; i += hn::Lanes(d)) {
+    const auto g = hn::LoadU(d, gate + i);
+    const auto cubic = hn::MulAdd(hn::Mul(hn::Set(d, 0.044715f), hn::Mul(g, g)), g, g);
+    const auto s = hn::Mul(hn::Set(d, 1.5957691216057308f), cubic);
+    hn::StoreU(hn::Mul(times_sigmoid(g, s), hn::LoadU(d, up + i)), d, y + i);
+  }
+}
+
+}  // namespace
+
+const LinearIsa* linear_isa_of_target() {
+  static const LinearIsa isa = {.name = hwy::TargetName(HWY_TARGET),
+                                .quantize_row = quantize_row,
+                                .pack = pack,
+                                .dot = dot,
+                                .dot_stored = dot_stored,
+                                .dot_float = dot_float,
+                                .silu_mul = silu_mul,
+                                .gelu_tanh_mul = gelu_tanh_mul};
+  return &isa;
+}
+
+}  // namespace tattletale::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tattletale::cpu {
+
+HWY_EXPORT(linear_isa_of_target);
+
+const LinearIsa& linear_isa() {
+  apply_isa_limits();
+  return *HWY_DYNAMIC_DISPATCH(linear_isa_of_target)();
+}
+
+bool is_packed_linear_dtype(DType dtype) { return dtype >= DType::q4_0; }
+bool is_float_linear_dtype(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+}
+
+}  // namespace tattletale::cpu
+#endif

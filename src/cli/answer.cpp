@@ -1,0 +1,135 @@
+#include "cli/answer.h"
+
+#include <chrono>
+
+#include "cli/output.h"
+
+namespace tattletale::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// Takes what is ready from the session into the answer and the sink.
+Outcome<void> take_ready(tt_session* session, Answer& answer, const AnswerSink& sink) {
+  tt_error error{};
+  tt_tokens tokens{};
+  tt_string text{};
+  answer.progress.struct_size = sizeof answer.progress;
+  tt_status token_status = tt_poll_tokens(session, &tokens, nullptr, &error);
+  tt_status status = token_status;
+  if (status == TT_OK) status = tt_poll(session, &text, &answer.progress, &error);
+  std::vector<uint32_t> new_tokens(tokens.data, tokens.data + tokens.length);
+  std::string new_text(text.data != nullptr ? text.data : "", text.length);
+  tt_tokens_free(&tokens);
+  tt_string_free(&text);
+  if (status != TT_OK) return fail(status, error);
+  answer.tokens.insert(answer.tokens.end(), new_tokens.begin(), new_tokens.end());
+  answer.text += new_text;
+  if (new_text.empty() && new_tokens.empty()) return {};
+  return sink(new_text, new_tokens);
+}
+
+}  // namespace
+
+double Answer::prefill_tok_s() const {
+  double computed = static_cast<double>(progress.prompt_tokens - progress.cached_tokens);
+  return first_token_ms > 0 ? computed / first_token_ms * 1000 : 0;
+}
+
+double Answer::decode_tok_s() const {
+  double ms = total_ms - first_token_ms;
+  return progress.generated_tokens > 1 && ms > 0
+             ? static_cast<double>(progress.generated_tokens - 1) / ms * 1000
+             : 0;
+}
+
+std::vector<const char*> stop_strings(const Options& options) {
+  std::vector<const char*> strings;
+  for (const std::string& stop : options.stop) strings.push_back(stop.c_str());
+  return strings;
+}
+
+tt_request make_request(const LoadedModel& model, const Options& options,
+                        const std::vector<const char*>& stops) {
+  tt_request request;
+  tt_request_defaults(model.handle.get(), &request);
+  if (options.max_tokens) request.max_new_tokens = static_cast<uint32_t>(*options.max_tokens);
+  if (options.temperature) request.temperature = static_cast<float>(*options.temperature);
+  if (options.top_k) request.top_k = static_cast<uint32_t>(*options.top_k);
+  if (options.top_p) request.top_p = static_cast<float>(*options.top_p);
+  if (options.min_p) request.min_p = static_cast<float>(*options.min_p);
+  if (options.repetition_penalty)
+    request.repetition_penalty = static_cast<float>(*options.repetition_penalty);
+  if (options.repetition_window)
+    request.repetition_window = static_cast<uint32_t>(*options.repetition_window);
+  if (options.seed) request.seed = *options.seed;
+  request.stop = stops.data();
+  request.num_stop = stops.size();
+  return request;
+}
+
+Outcome<Json> chat_message(const char* role, const std::string& text, const std::string& where) {
+  try {
+    (void)Json(text).dump();  // strict: refuses what is not UTF-8, naming the byte
+  } catch (const Json::exception& exception) {
+    std::string reason = exception.what();
+    reason = reason.substr(std::min(reason.find("invalid"), reason.size()));
+    return fail(ExitCode::kUsage, where + ": the text is not UTF-8: " + reason,
+                "the text in UTF-8 (iconv -f latin1 -t utf-8)");
+  }
+  return Json{{"role", role}, {"content", text}};
+}
+
+Outcome<Answer> stream_answer(const LoadedModel& model, tt_session* session, const tt_request& request,
+                              InterruptGuard& interrupt, const AnswerSink& sink) {
+  Answer answer;
+  tt_error error{};
+  auto start = Clock::now();
+  if (tt_status status = tt_submit(session, &request, &error); status != TT_OK)
+    return fail(status, error, model.path);
+  while (true) {
+    if (interrupt.take()) tt_cancel(session);
+    int more = 0;
+    if (tt_status status = tt_step(model.handle.get(), &more, &error); status != TT_OK)
+      return fail(status, error);
+    bool had_token = answer.progress.generated_tokens > 0;
+    if (Outcome<void> taken = take_ready(session, answer, sink); !taken) {
+      tt_cancel(session);
+      return std::unexpected(std::move(taken.error()));
+    }
+    answer.total_ms = ms_since(start);
+    if (!had_token && answer.progress.generated_tokens > 0) answer.first_token_ms = answer.total_ms;
+    if (answer.progress.finish != TT_RUNNING) return answer;
+    if (more == 0)
+      return fail(ExitCode::kInternal, "the engine has no work left but the answer has not ended");
+  }
+}
+
+const char* finish_name(tt_finish finish) {
+  switch (finish) {
+    case TT_RUNNING: return "running";
+    case TT_FINISH_STOP: return "stop";
+    case TT_FINISH_STOP_STRING: return "stop_string";
+    case TT_FINISH_LENGTH: return "length";
+    case TT_FINISH_CANCELLED: return "cancelled";
+    case TT_FINISH_ERROR: return "error";
+  }
+  return "unknown";
+}
+
+std::string statistics_text(const LoadedModel& model, const Answer& answer) {
+  return formatted(
+      "[load %.0f ms | prompt %llu tokens, %llu of them cached, %.1f tok/s | first token %.0f ms | answer "
+      "%llu tokens, "
+      "%.1f tok/s | %s]\n",
+      model.load_ms, static_cast<unsigned long long>(answer.progress.prompt_tokens),
+      static_cast<unsigned long long>(answer.progress.cached_tokens), answer.prefill_tok_s(),
+      answer.first_token_ms, static_cast<unsigned long long>(answer.progress.generated_tokens),
+      answer.decode_tok_s(), finish_name(answer.progress.finish));
+}
+
+}  // namespace tattletale::cli

@@ -1,0 +1,219 @@
+// The engine on a tiny model: whatever else is in the batch, however small the pool, each request's tokens are those
+// it gets alone.
+#include "engine/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "backends/cpu/cpu_device.h"
+#include "model/architecture.h"
+#include "support/tiny_model.h"
+
+namespace tattletale {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    device_ = std::move(*open_cpu_device(2));
+    decoder_ = std::move(*load_decoder(*device_, files_, 512));
+  }
+
+  std::unique_ptr<Engine> engine(uint64_t context, uint64_t kv_tokens, uint32_t step_tokens = 64) {
+    EngineOptions options;
+    options.context_tokens = context;
+    options.kv_tokens = kv_tokens;
+    options.page_tokens = 16;
+    options.step_tokens = step_tokens;
+    Result<std::unique_ptr<Engine>> made = Engine::create(*device_, *decoder_, options);
+    CHECK(made.has_value());
+    return std::move(*made);
+  }
+
+  static std::vector<uint32_t> prompt(uint32_t seed, size_t length) {
+    std::mt19937 random(seed);
+    std::vector<uint32_t> tokens(length);
+    for (uint32_t& token : tokens) token = random() % 97;
+    return tokens;
+  }
+
+  static TokenRequest request(std::vector<uint32_t> tokens, uint64_t max_new) {
+    TokenRequest made;
+    made.prompt = std::move(tokens);
+    made.max_new_tokens = max_new;
+    return made;
+  }
+
+  static void run(Engine& engine) {
+    while (true) {
+      Result<bool> more = engine.step();
+      ASSERT_TRUE(more.has_value()) << more.error().message();
+      if (!*more) return;
+    }
+  }
+
+  std::vector<uint32_t> alone(const TokenRequest& wanted) {
+    std::unique_ptr<Engine> fresh = engine(512, 512);
+    const SessionId session = fresh->create_session();
+    EXPECT_TRUE(fresh->submit(session, wanted).has_value());
+    run(*fresh);
+    return fresh->take_tokens(session);
+  }
+
+  ModelFiles files_ = testing::make_tiny_llama();
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
+TEST_F(EngineTest, StopsAtMaxNewTokensAndAtTheContextsEnd) {
+  std::unique_ptr<Engine> small = engine(64, 64);
+  const SessionId session = small->create_session();
+  ASSERT_TRUE(small->submit(session, request(prompt(1, 10), 5)).has_value());
+  run(*small);
+  EXPECT_EQ(small->take_tokens(session).size(), 5u);
+  EXPECT_EQ(small->progress(session).finish, Finish::length);
+  ASSERT_TRUE(small->submit(session, request(prompt(2, 10), 0)).has_value());
+  run(*small);
+  EXPECT_EQ(small->take_tokens(session).size(), 54u);
+  EXPECT_EQ(small->progress(session).finish, Finish::length);
+}
+
+TEST_F(EngineTest, EndTokensEndTheAnswerAndAreNotReported) {
+  const std::vector<uint32_t> free_run = alone(request(prompt(3, 12), 20));
+  TokenRequest stopping = request(prompt(3, 12), 20);
+  stopping.end_ids = {free_run[4]};
+  const size_t expected = static_cast<size_t>(std::ranges::find(free_run, free_run[4]) - free_run.begin());
+  std::unique_ptr<Engine> fresh = engine(512, 512);
+  const SessionId session = fresh->create_session();
+  ASSERT_TRUE(fresh->submit(session, stopping).has_value());
+  run(*fresh);
+  EXPECT_EQ(fresh->take_tokens(session), std::vector<uint32_t>(free_run.begin(), free_run.begin() + static_cast<ptrdiff_t>(expected)));
+  EXPECT_EQ(fresh->progress(session).finish, Finish::stop);
+}
+
+TEST_F(EngineTest, PromptInOneChunkEqualsPromptInMany) {
+  const TokenRequest wanted = request(prompt(4, 200), 20);
+  const std::vector<uint32_t> expected = alone(wanted);
+  for (const uint32_t step_tokens : {1u, 3u, 16u, 63u, 512u}) {
+    std::unique_ptr<Engine> chunked = engine(512, 512, step_tokens);
+    const SessionId session = chunked->create_session();
+    ASSERT_TRUE(chunked->submit(session, wanted).has_value());
+    run(*chunked);
+    EXPECT_EQ(chunked->take_tokens(session), expected) << step_tokens << " tokens a step";
+  }
+}
+
+TEST_F(EngineTest, ASecondTurnReusesTheFirst) {
+  std::unique_ptr<Engine> fresh = engine(512, 512);
+  const SessionId session = fresh->create_session();
+  std::vector<uint32_t> conversation = prompt(5, 50);
+  ASSERT_TRUE(fresh->submit(session, request(conversation, 8)).has_value());
+  run(*fresh);
+  for (const uint32_t token : fresh->take_tokens(session)) conversation.push_back(token);
+  for (const uint32_t token : prompt(6, 30)) conversation.push_back(token);
+  const std::vector<uint32_t> expected = alone(request(conversation, 8));
+  ASSERT_TRUE(fresh->submit(session, request(conversation, 8)).has_value());
+  EXPECT_EQ(fresh->progress(session).cached_tokens, 57u);  // the last generated token was never fed back
+  run(*fresh);
+  EXPECT_EQ(fresh->take_tokens(session), expected);
+  // The same prompt again: all but its last token is cached.
+  ASSERT_TRUE(fresh->submit(session, request(conversation, 8)).has_value());
+  EXPECT_EQ(fresh->progress(session).cached_tokens, conversation.size() - 1);
+  run(*fresh);
+  EXPECT_EQ(fresh->take_tokens(session), expected);
+}
+
+TEST_F(EngineTest, SoakWithAPoolFarTooSmallGivesEachRequestItsOwnTokens) {
+  std::mt19937 random(7);
+  std::vector<TokenRequest> requests;
+  std::vector<std::vector<uint32_t>> expected;
+  for (uint32_t i = 0; i < 24; ++i) {
+    requests.push_back(request(prompt(100 + i, 1 + random() % 90), 1 + random() % 30));
+    if (i % 3 == 0) requests.back().sampling.temperature = 0.8f;
+    requests.back().sampling.seed = i;
+    expected.push_back(alone(requests.back()));
+  }
+  std::unique_ptr<Engine> small = engine(128, 160, 48);  // ten pages for up to eight requests
+  std::vector<SessionId> sessions;
+  for (int i = 0; i < 8; ++i) sessions.push_back(small->create_session());
+  std::vector<int> serving(sessions.size(), -1);
+  std::vector<std::vector<uint32_t>> got(requests.size());
+  size_t next = 0, done = 0, cancelled = 0;
+  while (done < requests.size()) {
+    for (size_t s = 0; s < sessions.size(); ++s) {
+      if (serving[s] >= 0) {
+        for (const uint32_t token : small->take_tokens(sessions[s])) got[serving[s]].push_back(token);
+        if (small->progress(sessions[s]).finish == Finish::running) continue;
+        ++done;
+        serving[s] = -1;
+      }
+      if (next == requests.size() || random() % 3 == 0) continue;
+      ASSERT_TRUE(small->submit(sessions[s], requests[next]).has_value());
+      serving[s] = static_cast<int>(next++);
+    }
+    if (random() % 50 == 0) {  // a client that goes away, and comes back
+      const size_t s = random() % sessions.size();
+      if (serving[s] >= 0 && small->progress(sessions[s]).finish == Finish::running) {
+        small->finish(sessions[s], Finish::cancelled);
+        small->take_tokens(sessions[s]);
+        got[serving[s]].clear();
+        ASSERT_TRUE(small->submit(sessions[s], requests[serving[s]]).has_value());
+        ++cancelled;
+      }
+    }
+    ASSERT_TRUE(small->step().has_value());
+  }
+  EXPECT_GT(cancelled, 0u);
+  for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(got[i], expected[i]) << "request " << i;
+  for (const SessionId session : sessions) small->free_session(session);
+  EXPECT_EQ(small->free_pages(), small->num_pages());
+}
+
+TEST_F(EngineTest, LogitsOfOneCallEqualThoseOfDecoding) {
+  std::unique_ptr<Engine> fresh = engine(512, 512);
+  const SessionId session = fresh->create_session();
+  const std::vector<uint32_t> tokens = prompt(9, 150);
+  std::map<size_t, std::vector<float>> all;
+  ASSERT_TRUE(fresh->compute_logits(session, tokens, 0, [&](size_t row, std::span<float> logits) {
+    all[row].assign(logits.begin(), logits.end());
+  }).has_value());
+  ASSERT_EQ(all.size(), tokens.size());
+  for (const size_t first : {size_t{149}, size_t{70}}) {
+    size_t rows = 0;
+    ASSERT_TRUE(fresh->compute_logits(session, tokens, first, [&](size_t row, std::span<float> logits) {
+      EXPECT_TRUE(std::ranges::equal(logits, all[row])) << "row " << row;
+      ++rows;
+    }).has_value());
+    EXPECT_EQ(rows, tokens.size() - first);
+  }
+}
+
+TEST_F(EngineTest, RefusesWhatCannotWorkWithBothNumbers) {
+  std::unique_ptr<Engine> small = engine(64, 64);
+  const SessionId session = small->create_session();
+  const auto message = [&](TokenRequest wanted) {
+    Result<void> result = small->submit(session, std::move(wanted));
+    return result ? std::string() : result.error().message();
+  };
+  EXPECT_THAT(message(request(prompt(1, 65), 1)), ::testing::AllOf(HasSubstr("65"), HasSubstr("64")));
+  EXPECT_THAT(message(request(prompt(1, 64), 1)), HasSubstr("no room"));
+  EXPECT_THAT(message(request({}, 1)), HasSubstr("empty"));
+  EXPECT_THAT(message(request({97}, 1)), HasSubstr("vocabulary has 97"));
+  TokenRequest hot = request(prompt(1, 4), 1);
+  hot.sampling.temperature = -1.0f;
+  EXPECT_THAT(message(hot), HasSubstr("temperature"));
+  ASSERT_EQ(message(request(prompt(1, 4), 4)), "");
+  EXPECT_THAT(message(request(prompt(1, 4), 4)), HasSubstr("still answers"));
+  EngineOptions impossible;
+  impossible.context_tokens = 100;
+  impossible.kv_tokens = 50;
+  EXPECT_FALSE(Engine::create(*device_, *decoder_, impossible).has_value());
+}
+
+}  // namespace
+}  // namespace tattletale
