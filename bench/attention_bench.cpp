@@ -1,6 +1,6 @@
 // Times paged_attention and rope_append on the CPU as a model's layers call them: decode and prefill, for the head
 // shapes of known models. Prints one table row per setting: time per layer, keys-and-values bandwidth, arithmetic.
-// Usage: attention_bench [threads] [kv dtype] [filter]
+// Usage: attention_bench [threads] [kv dtype] [part of a shape's name] [only this many tokens]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -172,10 +172,15 @@ int main(int argc, char** argv) {
   const uint32_t num_threads = argc > 1 ? static_cast<uint32_t>(std::atoi(argv[1])) : 1;
   const DType dtype = dtype_from_name(argc > 2 ? argv[2] : "f16").value_or(DType::f16);
   const std::string filter = argc > 3 ? argv[3] : "";
+  const uint32_t only = argc > 4 ? static_cast<uint32_t>(std::atoi(argv[4])) : 0;
   bench_empty(num_threads);
   for (const HeadShape& s : kShapes) {
     if (std::string(s.name).find(filter) == std::string::npos) continue;
-    for (const uint32_t context : {128u, 2048u, 32768u}) bench(num_threads, dtype, s, 1, context);
-    for (const uint32_t num_tokens : {512u, 2048u}) bench(num_threads, dtype, s, num_tokens, num_tokens);
+    for (const uint32_t context : {128u, 2048u, 32768u}) {
+      if (only == 0 || only == 1) bench(num_threads, dtype, s, 1, context);
+    }
+    for (const uint32_t num_tokens : {512u, 2048u}) {
+      if (only == 0 || only == num_tokens) bench(num_threads, dtype, s, num_tokens, num_tokens);
+    }
   }
 }

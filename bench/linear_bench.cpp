@@ -1,7 +1,8 @@
 // Speed of the CPU's linear kernel by format, shape, tokens and threads, beside the machine's own limits measured
 // in the same run: bytes read per second, and 8-bit multiply-adds per second of a loop that only does them.
 //   bench_linear [--dtype q4_1,q8_0] [--shape NxK,NxK] [--tokens 1,8,512] [--threads 1,2] [--gated]
-// Every case cycles through copies of the matrix that together pass 96 MB, as the layers of a model would.
+//                [--cycle-mb 96]
+// Every case cycles through copies of the matrix that together reach --cycle-mb, as the layers of a model would.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -20,7 +21,7 @@
 namespace tattletale {
 namespace {
 
-constexpr uint64_t kCycleBytes = 96 << 20;
+uint64_t cycle_bytes = 96 << 20;
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -39,9 +40,9 @@ double best_time_s(double budget_s, Body&& body) {
   return best;
 }
 
-/// Bytes per second that `num_threads` threads read together from memory of kCycleBytes.
+/// Bytes per second that `num_threads` threads read together from memory of cycle_bytes.
 double read_bandwidth(uint32_t num_threads) {
-  std::vector<uint64_t> memory(kCycleBytes / 8, 1);
+  std::vector<uint64_t> memory(cycle_bytes / 8, 1);
   const auto read = [&](uint32_t i) {
     const uint64_t begin = memory.size() * i / num_threads, end = memory.size() * (i + 1) / num_threads;
     uint64_t sums[32] = {};
@@ -57,7 +58,7 @@ double read_bandwidth(uint32_t num_threads) {
     read(0);
     for (std::thread& thread : threads) thread.join();
   });
-  return static_cast<double>(kCycleBytes) / time_s;
+  return static_cast<double>(cycle_bytes) / time_s;
 }
 
 struct Point {
@@ -74,7 +75,7 @@ double measure(const Point& point) {
   const uint32_t matrices = point.gated ? 2 : 1;
   const uint64_t work = uint64_t{point.n} * point.k * point.tokens;
   const uint64_t most = std::max<uint64_t>(1, 4'000'000'000 / std::max<uint64_t>(1, work));
-  const uint64_t copies = std::clamp<uint64_t>(kCycleBytes / (bytes_of_matrix * matrices), 1, most);
+  const uint64_t copies = std::clamp<uint64_t>(cycle_bytes / (bytes_of_matrix * matrices), 1, most);
   std::vector<std::byte> row_pattern(bytes_of_row * 16);
   for (int r = 0; r < 16; ++r) {
     block_format(point.dtype).fill_random_row(row_pattern.data() + r * bytes_of_row, point.k, r, 0.02f);
@@ -131,6 +132,7 @@ std::vector<std::string> split(const std::string& text) {
 int run(int argc, char** argv) {
   std::string dtypes = "q4_1,q8_0,q4_k,q6_k,q5_0,bf16,f32", shapes = "1536x576,576x1536,49152x576,2048x640,4096x4096";
   std::string tokens = "1,8,512", threads = "1,2";
+  std::string cycle_mb = "96";
   bool gated = false;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
@@ -138,7 +140,8 @@ int run(int argc, char** argv) {
                          : arg == "--shape"   ? &shapes
                          : arg == "--tokens"  ? &tokens
                          : arg == "--threads" ? &threads
-                                              : nullptr;
+                         : arg == "--cycle-mb" ? &cycle_mb
+                                               : nullptr;
     if (arg == "--gated") {
       gated = true;
     } else if (value != nullptr && i + 1 < argc) {
@@ -148,6 +151,7 @@ int run(int argc, char** argv) {
       return 2;
     }
   }
+  cycle_bytes = std::stoull(cycle_mb) << 20;
   std::printf("%s, %s\n", open_cpu_device(1).value()->caps().name.c_str(), open_cpu_device(1).value()->caps().isa.c_str());
   std::printf("%-7s %12s %6s %7s %10s %8s %6s %9s\n", "format", "N x K", "tokens", "threads", "us", "GB/s", "share", "GMAC/s");
   for (const std::string& thread_text : split(threads)) {

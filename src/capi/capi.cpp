@@ -9,7 +9,6 @@
 #include "backends/cpu/cpu_device.h"
 #include "capi/handles.h"
 #include "model/architecture.h"
-#include "model/synthetic.h"
 
 namespace tattletale {
 namespace {
@@ -133,14 +132,11 @@ Result<EngineOptions> engine_options(const tt_model_options& options, const Deco
   return result;
 }
 
-Result<ModelFiles> open_files(const std::string& path) {
-  return is_synthetic_name(path) ? open_synthetic_model(path) : open_model(path);
-}
 
 Result<std::unique_ptr<tt_model>> load_model(const std::string& path, const tt_model_options& options) {
   auto model = std::make_unique<tt_model>();
   TT_ASSIGN(model->device, open_device(options.device == nullptr ? "auto" : options.device, options.num_threads));
-  TT_ASSIGN(model->files, open_files(path));
+  TT_ASSIGN(model->files, open_files_or_synthetic(path));
   model->format = dominant_format(model->files);
   TT_ASSIGN(const LoadedConfig loaded, read_architecture(model->files));
   TT_ASSIGN(const EngineOptions engine, engine_options(options, loaded.config, model->device->caps()));

@@ -118,6 +118,10 @@ Json config_json(const DecoderConfig& config) {
 
 }  // namespace
 
+Result<ModelFiles> open_files_or_synthetic(const std::string& path) {
+  return path.starts_with(kSyntheticPrefix) ? open_synthetic_model(path) : open_model(path);
+}
+
 std::string dominant_format(const ModelFiles& files) {
   std::map<DType, uint64_t> bytes;
   for (const std::string_view name : files.names()) {
@@ -169,7 +173,7 @@ Json describe_model(const tt_model& model) {
 }
 
 Result<Json> describe_files(const std::string& path) {
-  TT_ASSIGN(const ModelFiles files, is_synthetic_name(path) ? open_synthetic_model(path) : open_model(path));
+  TT_ASSIGN(const ModelFiles files, open_files_or_synthetic(path));
   Json info{{"path", path},
             {"source", source_name(files.source)},
             {"format", dominant_format(files)},

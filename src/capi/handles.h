@@ -52,6 +52,9 @@ Json describe_devices(const std::vector<Caps>& devices);
 Json describe_model(const tt_model& model);
 Result<Json> describe_files(const std::string& path);
 
+/// open_model, or open_synthetic_model for "synthetic:..." names.
+Result<ModelFiles> open_files_or_synthetic(const std::string& path);
+
 /// The dtype that holds most bytes of the matrices.
 std::string dominant_format(const ModelFiles& files);
 

@@ -104,7 +104,7 @@ void add_option(CLI::App& app, const OptionRow& row, Options& options, std::stri
   };
   CLI::Option* option = app.add_option_function<std::vector<std::string>>(
       row.flags, [read](const std::vector<std::string>& texts) { std::ranges::for_each(texts, read); });
-  option->expected(1);
+  option->expected(1)->allow_extra_args(false);  // what follows the value is a word, not another value
   bool repeats = std::holds_alternative<std::vector<std::string> Options::*>(row.target);
   option->multi_option_policy(repeats ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
 }

@@ -162,6 +162,14 @@ Result<void> GgufParser::parse_array(std::string_view key, int depth, GgufValue&
     return {};
   }
   value.bytes = bytes_.subspan(offset_, value.count * least_bytes);
+  if (value.element_type == GgufType::boolean) {
+    for (size_t i = 0; i < value.bytes.size(); ++i) {
+      if (static_cast<uint8_t>(value.bytes[i]) <= 1) continue;
+      return fault(ErrorKind::bad_file, "key " + quote_for_error(key) + " is an array of bools with the byte " +
+                                            std::to_string(static_cast<int>(value.bytes[i])) + " at " +
+                                            std::to_string(i) + ", expected 0 or 1");
+    }
+  }
   offset_ += value.bytes.size();
   return {};
 }

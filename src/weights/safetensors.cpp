@@ -196,10 +196,10 @@ Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::open_sharded(
   whole->path_ = where;
   std::unordered_map<std::string_view, uint32_t> shards;
   for (const auto& [tensor, shard] : weight_map) {
-    if (!is_plain_file_name(shard)) {
+    if (!is_plain_file_name(shard) || !shard.ends_with(".safetensors")) {  // an index here could lead round in a circle
       return make_error(ErrorKind::bad_file, where,
                         "tensor " + quote_for_error(tensor) + " is said to lie in " + quote_for_error(shard) +
-                            ", expected the name of a file beside the index");
+                            ", expected the name of a file beside the index that ends in .safetensors");
     }
     const auto number = static_cast<uint32_t>(shards.size());
     if (!shards.try_emplace(shard, number).second) continue;

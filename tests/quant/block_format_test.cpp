@@ -250,7 +250,12 @@ TEST(Integers, RoundToEvenAndSaturate) {
 }
 
 TEST(FillRandom, IsFastEnoughForLargeModels) {
-#if defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TT_SANITIZED
+#endif
+#endif
+#if defined(TT_SANITIZED) || defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
   GTEST_SKIP() << "timing is only meaningful in an optimised build without sanitizers";
 #endif
   constexpr int64_t kNumbers = 1 << 22;

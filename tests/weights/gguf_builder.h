@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +47,14 @@ class ByteBuilder {
   std::vector<std::byte> bytes;
 };
 
-inline Result<std::shared_ptr<const GgufFile>> parse_gguf(const std::vector<std::byte>& bytes) {
+/// Reads bytes that the reader owns from then on.
+inline Result<std::shared_ptr<const GgufFile>> parse_gguf(std::vector<std::byte> bytes) {
+  const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  return GgufFile::parse(*owner, owner, "test.gguf");
+}
+
+/// Reads bytes that the caller keeps.
+inline Result<std::shared_ptr<const GgufFile>> parse_gguf_in_place(const std::vector<std::byte>& bytes) {
   return GgufFile::parse(bytes, nullptr, "test.gguf");
 }
 

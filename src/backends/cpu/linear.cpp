@@ -51,6 +51,7 @@ PackedPanel PackedPanel::at(std::byte* memory, uint64_t k) {
 namespace {
 
 constexpr uint64_t kTokenBlock = 256;         // tokens whose sums a thread holds at a time
+constexpr uint64_t kMaxStrideBytes = 1 << 26;  // 16 rows must lie within 2^31 bytes
 constexpr uint64_t kUnitBytes = 32 << 10;     // weights a thread takes at a time when decoding
 
 bool is_gated(LinearEpilogue epilogue) {
@@ -111,11 +112,15 @@ struct ThreadScratch {
   }
 };
 
+const uint8_t* row_of(const LinearMatrix& matrix, uint64_t row) {
+  return reinterpret_cast<const uint8_t*>(matrix.data) + row * matrix.row_bytes;
+}
+
 PanelRows panel_rows(const LinearMatrix& matrix, uint64_t row0) {
   PanelRows rows;
+  rows.stride_bytes = row0 + kPanelRows <= matrix.num_rows && matrix.row_bytes < kMaxStrideBytes ? matrix.row_bytes : 0;
   for (uint64_t r = 0; r < kPanelRows; ++r) {
-    const uint64_t row = std::min<uint64_t>(row0 + r, matrix.num_rows - 1);
-    rows.row[r] = reinterpret_cast<const uint8_t*>(matrix.data) + row * matrix.row_bytes;
+    rows.row[r] = row_of(matrix, std::min<uint64_t>(row0 + r, matrix.num_rows - 1));
   }
   return rows;
 }
@@ -126,14 +131,16 @@ class Worker {
   Worker(const Job& job, const QuantizedRows& x, const ThreadScratch& scratch)
       : job_(job), x_(x), scratch_(scratch), isa_(linear_isa()) {}
 
-  /// Panel `panel` of matrix `first` (and of the one after it, when gated), for all tokens.
-  void run_panel(uint32_t first, uint64_t row0) {
+  /// 16 rows of matrix `first` (and of the one after it, when gated), for all tokens. `next_row0` is the panel of the
+  /// same matrix that will follow, or none past the end.
+  void run_panel(uint32_t first, uint64_t row0, uint64_t next_row0) {
     const uint32_t num = is_gated(job_.epilogue) ? 2 : 1;
     const uint64_t num_tokens = job_.p.num_rows;
     PanelRows rows[2];
     for (uint32_t i = 0; i < num; ++i) {
       const LinearMatrix& matrix = job_.matrix[first + i];
       rows[i] = panel_rows(matrix, row0);
+      rows[i].next = next_row0 + kPanelRows <= matrix.num_rows ? row_of(matrix, next_row0) : nullptr;
       if (num_tokens > 1 && is_packed_linear_dtype(matrix.dtype)) {
         isa_.pack(matrix.dtype, rows[i], job_.p.in_dim, scratch_.panel[i]);
       }
@@ -215,12 +222,19 @@ void run(const Launch& launch) {
   const uint64_t panel_bytes = std::max<uint64_t>(1, job.matrix[0].row_bytes * kPanelRows);
   const uint64_t most = std::max<uint64_t>(1, total / (8 * team.num_threads));
   const uint64_t count = num_tokens > 8 ? 1 : std::clamp<uint64_t>(kUnitBytes / panel_bytes, 1, most);
-  for (uint64_t begin = team.take(count); begin < total; begin = team.take(count)) {
-    for (uint64_t panel = begin; panel < std::min(total, begin + count); ++panel) {
+  // A thread takes one unit ahead, so that it knows what to prefetch.
+  uint64_t begin = team.take(count);
+  while (begin < total) {
+    const uint64_t end = std::min(total, begin + count);
+    const uint64_t next_begin = team.take(count);
+    for (uint64_t panel = begin; panel < end; ++panel) {
+      const uint64_t next = panel + 1 < end ? panel + 1 : next_begin;
       uint32_t i = 0;
       while (panel >= first_panel[i + 1]) ++i;
-      worker.run_panel(i, (panel - first_panel[i]) * kPanelRows);
+      const uint64_t next_row0 = next < first_panel[i + 1] ? (next - first_panel[i]) * kPanelRows : UINT32_MAX;
+      worker.run_panel(i, (panel - first_panel[i]) * kPanelRows, next_row0);
     }
+    begin = next_begin;
   }
 }
 

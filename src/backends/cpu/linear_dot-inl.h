@@ -49,6 +49,8 @@ HWY_INLINE int32_t load_dword(const void* p) {
 
 #if HWY_TARGET == HWY_AVX3_DL
 
+// dot_tile continues the sums in acc_io [Tokens, 16] over the groups [g0, g1); the panel begins at g0.
+
 /// One group of one token: acc += (w . x) * scale (+ min * sum). w is the group's kGroup / 4 vectors.
 template <class F>
 HWY_INLINE __m512 dot_group(const __m512i* w, __m512 scale, __m512 min, const TokenView<F>& x, uint64_t group,
@@ -70,25 +72,25 @@ HWY_INLINE __m512 dot_group(const __m512i* w, __m512 scale, __m512 min, const To
 }
 
 template <class F, int Tokens>
-HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, float* acc_out) {
+HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, uint64_t g0,
+                         uint64_t g1, float* acc_io) {
   TokenView<F> token[Tokens];
   __m512 acc[Tokens];
   for (int i = 0; i < Tokens; ++i) {
     token[i] = TokenView<F>::at(x, k, t + i);
-    acc[i] = _mm512_setzero_ps();
+    acc[i] = _mm512_loadu_ps(acc_io + 16 * i);
   }
-  const uint64_t groups = k / F::kGroup;
-  for (uint64_t g = 0; g < groups; ++g) {
+  for (uint64_t g = g0; g < g1; ++g) {
     __m512i w[F::kGroup / 4];
-    const uint8_t* q = panel.q + g * F::kGroup * 16;
+    const uint8_t* q = panel.q + (g - g0) * F::kGroup * 16;
     HWY_UNROLL(8)
     for (int j = 0; j < F::kGroup / 4; ++j) w[j] = _mm512_loadu_si512(q + 64 * j);
-    const __m512 scale = _mm512_loadu_ps(panel.scale + g * 16);
-    const __m512 min = F::kHasMin ? _mm512_loadu_ps(panel.min + g * 16) : _mm512_setzero_ps();
+    const __m512 scale = _mm512_loadu_ps(panel.scale + (g - g0) * 16);
+    const __m512 min = F::kHasMin ? _mm512_loadu_ps(panel.min + (g - g0) * 16) : _mm512_setzero_ps();
     HWY_UNROLL(8)
     for (int i = 0; i < Tokens; ++i) acc[i] = dot_group<F>(w, scale, min, token[i], g, acc[i]);
   }
-  for (int i = 0; i < Tokens; ++i) _mm512_storeu_ps(acc_out + 16 * i, acc[i]);
+  for (int i = 0; i < Tokens; ++i) _mm512_storeu_ps(acc_io + 16 * i, acc[i]);
 }
 inline constexpr int kTokenTile = 8;
 
@@ -129,16 +131,17 @@ HWY_INLINE __m256i dot_group(const uint8_t* w, const int8_t* q, __m256i idot) {
 }
 
 template <class F, int Tokens>
-HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, float* acc_out) {
+HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, uint64_t g0,
+                         uint64_t g1, float* acc_io) {
   TokenView<F> token[Tokens];
   __m256 acc[Tokens][2];
   for (int i = 0; i < Tokens; ++i) {
     token[i] = TokenView<F>::at(x, k, t + i);
-    acc[i][0] = acc[i][1] = _mm256_setzero_ps();
+    acc[i][0] = _mm256_loadu_ps(acc_io + 16 * i);
+    acc[i][1] = _mm256_loadu_ps(acc_io + 16 * i + 8);
   }
-  const uint64_t groups = k / F::kGroup;
-  for (uint64_t g = 0; g < groups; ++g) {
-    const uint8_t* w = panel.q + g * F::kGroup * 16;
+  for (uint64_t g = g0; g < g1; ++g) {
+    const uint8_t* w = panel.q + (g - g0) * F::kGroup * 16;
     HWY_UNROLL(4)
     for (int i = 0; i < Tokens; ++i) {
       const int8_t* q = token[i].q + g * F::kGroup;
@@ -148,19 +151,19 @@ HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint6
       HWY_UNROLL(2)
       for (int half = 0; half < 2; ++half) {
         const __m256i idot = dot_group<F>(w + 32 * half, q, start);
-        const __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(panel.scale + g * 16 + 8 * half),
+        const __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(panel.scale + (g - g0) * 16 + 8 * half),
                                            _mm256_set1_ps(token[i].scale[g * F::kGroup / 32]));
         acc[i][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(idot), scale, acc[i][half]);
         if constexpr (F::kHasMin) {
-          acc[i][half] = _mm256_fmadd_ps(_mm256_loadu_ps(panel.min + g * 16 + 8 * half),
+          acc[i][half] = _mm256_fmadd_ps(_mm256_loadu_ps(panel.min + (g - g0) * 16 + 8 * half),
                                          _mm256_set1_ps(token[i].sum[g]), acc[i][half]);
         }
       }
     }
   }
   for (int i = 0; i < Tokens; ++i) {
-    _mm256_storeu_ps(acc_out + 16 * i, acc[i][0]);
-    _mm256_storeu_ps(acc_out + 16 * i + 8, acc[i][1]);
+    _mm256_storeu_ps(acc_io + 16 * i, acc[i][0]);
+    _mm256_storeu_ps(acc_io + 16 * i + 8, acc[i][1]);
   }
 }
 inline constexpr int kTokenTile = 4;
@@ -168,14 +171,13 @@ inline constexpr int kTokenTile = 4;
 #else
 
 template <class F, int Tokens>
-HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, float* acc_out) {
+HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, uint64_t g0,
+                         uint64_t g1, float* acc_io) {
   namespace hn = hwy::HWY_NAMESPACE;
   const hn::CappedTag<float, 16> d;
   const size_t lanes = hn::Lanes(d);
-  for (int i = 0; i < 16 * Tokens; ++i) acc_out[i] = 0;
-  const uint64_t groups = k / F::kGroup;
-  for (uint64_t g = 0; g < groups; ++g) {
-    const uint8_t* w = panel.q + g * F::kGroup * 16;
+  for (uint64_t g = g0; g < g1; ++g) {
+    const uint8_t* w = panel.q + (g - g0) * F::kGroup * 16;
     for (int i = 0; i < Tokens; ++i) {
       const TokenView<F> token = TokenView<F>::at(x, k, t + i);
       const int8_t* q = token.q + g * F::kGroup;
@@ -188,11 +190,11 @@ HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint6
       }
       const auto x_scale = hn::Set(d, token.scale[g * F::kGroup / 32]);
       for (size_t r = 0; r < 16; r += lanes) {
-        auto acc = hn::LoadU(d, acc_out + 16 * i + r);
+        auto acc = hn::LoadU(d, acc_io + 16 * i + r);
         const auto value = hn::ConvertTo(d, hn::Load(hn::RebindToSigned<decltype(d)>(), idot + r));
-        acc = hn::MulAdd(value, hn::Mul(hn::LoadU(d, panel.scale + g * 16 + r), x_scale), acc);
-        if (F::kHasMin) acc = hn::MulAdd(hn::LoadU(d, panel.min + g * 16 + r), hn::Set(d, token.sum[g]), acc);
-        hn::StoreU(acc, d, acc_out + 16 * i + r);
+        acc = hn::MulAdd(value, hn::Mul(hn::LoadU(d, panel.scale + (g - g0) * 16 + r), x_scale), acc);
+        if (F::kHasMin) acc = hn::MulAdd(hn::LoadU(d, panel.min + (g - g0) * 16 + r), hn::Set(d, token.sum[g]), acc);
+        hn::StoreU(acc, d, acc_io + 16 * i + r);
       }
     }
   }
@@ -203,12 +205,14 @@ inline constexpr int kTokenTile = 4;
 
 template <class F>
 void dot_format(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t0, uint64_t t1, float* acc) {
+  const uint64_t g1 = k / F::kGroup;
+  std::memset(acc, 0, (t1 - t0) * 16 * sizeof(float));
   uint64_t t = t0;
-  for (; t + kTokenTile <= t1; t += kTokenTile) dot_tile<F, kTokenTile>(panel, x, k, t, acc + (t - t0) * 16);
+  for (; t + kTokenTile <= t1; t += kTokenTile) dot_tile<F, kTokenTile>(panel, x, k, t, 0, g1, acc + (t - t0) * 16);
   if constexpr (kTokenTile > 4) {
-    for (; t + 4 <= t1; t += 4) dot_tile<F, 4>(panel, x, k, t, acc + (t - t0) * 16);
+    for (; t + 4 <= t1; t += 4) dot_tile<F, 4>(panel, x, k, t, 0, g1, acc + (t - t0) * 16);
   }
-  for (; t < t1; ++t) dot_tile<F, 1>(panel, x, k, t, acc + (t - t0) * 16);
+  for (; t < t1; ++t) dot_tile<F, 1>(panel, x, k, t, 0, g1, acc + (t - t0) * 16);
 }
 
 }  // namespace tattletale::cpu::HWY_NAMESPACE

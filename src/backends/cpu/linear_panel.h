@@ -59,6 +59,8 @@ struct PackedPanel {
 /// A panel's 16 stored rows; past the end of the matrix the last row repeats.
 struct PanelRows {
   const uint8_t* row[kPanelRows];
+  uint64_t stride_bytes;  // from row to row; 0 when a row repeats
+  const uint8_t* next;    // the panel this thread will read after this one, to prefetch; or null
 };
 
 /// One function per step and instruction set.

@@ -14,7 +14,10 @@
 namespace tattletale::cpu {
 namespace {
 
-const AttentionMath& math_for(DType) { return attention_math_f32(); }
+const AttentionMath& math_for(DType kv_dtype) {
+  const AttentionMath* amx = kv_dtype == DType::f32 ? nullptr : attention_math_amx();
+  return amx != nullptr ? *amx : attention_math_f32();
+}
 
 uint64_t align_64(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -139,11 +142,12 @@ class Attention {
   void load_queries(const Item& item) const {
     const float* q = launch_.bindings[0].as<float>();
     float* row = q_;
+    const float scale = p_.scale * math_for(kv_dtype_).query_factor;
     for (uint32_t i = 0; i < item.num_tokens; ++i) {
       const uint64_t token = uint64_t{item.sequence->first_token} + item.first + i;
       const float* source = q + token * p_.q_stride + uint64_t{item.kv_head} * plan_.group * p_.head_dim;
       for (uint32_t g = 0; g < plan_.group; ++g, row += plan_.row_floats, source += p_.head_dim) {
-        for (uint32_t d = 0; d < p_.head_dim; ++d) row[d] = source[d] * p_.scale;
+        for (uint32_t d = 0; d < p_.head_dim; ++d) row[d] = source[d] * scale;
         std::fill(row + p_.head_dim, row + plan_.row_floats, 0.0f);
       }
     }

@@ -18,7 +18,7 @@ inline constexpr float kLowestScore = -1e30f;
 
 /// Rows of queries that share one kv head, against one part of the keys.
 struct AttentionPart {
-  // Queries, times the softmax scale, row_floats apart and zero past head_dim.
+  // Queries, times the softmax scale and query_factor, row_floats apart and zero past head_dim.
   const float* q = nullptr;
   uint32_t num_rows = 0;
   uint32_t row_floats = 0;  // head_dim rounded up to 16
@@ -55,13 +55,17 @@ struct AttentionPart {
 
 /// One way to compute parts, with its own numerics; a device always uses the same one for a kv dtype.
 struct AttentionMath {
-  uint32_t target_rows = 0;  // rows of a work item at which its set-up is paid for
+  uint32_t target_rows = 0;    // rows of a work item at which its set-up is paid for
+  float query_factor = 1.0f;   // multiplies queries beside the softmax scale
   uint64_t (*scratch_bytes)(uint32_t max_rows, uint32_t row_floats) = nullptr;
   void (*compute)(const AttentionPart& part) = nullptr;
 };
 
 /// f32 throughout. Any head_dim that is a multiple of 8, any of the three kv dtypes.
 const AttentionMath& attention_math_f32();
+
+/// bf16 tiles with f32 sums, for f16 and bf16 caches; null where the processor has none.
+const AttentionMath* attention_math_amx();
 
 /// Folds a part's result into a row's running (max, sum, out).
 void fold_part(float* out, float& max, float& sum, const float* part_out, float part_max, float part_sum,

@@ -36,34 +36,34 @@ void set_layers(const std::vector<bool>& local, uint64_t window, DecoderConfig& 
 
 bool is_local(size_t layer, uint64_t global_every) { return (layer + 1) % global_every != 0; }
 
-Result<void> read_hf_attention(HfConfig& config, DecoderConfig& out) {
-  TT_TRY(config.require_neutral("use_bidirectional_attention", "only causal attention can be computed"));
-  TT_ASSIGN(out.qkv_bias, config.boolean("attention_bias", false));
+Result<void> read_hf_attention(ConfigReader& config, const Json& object, DecoderConfig& out) {
+  TT_TRY(config.refuse("use_bidirectional_attention", "only causal attention can be computed"));
+  TT_ASSIGN(out.qkv_bias, config.optional_bool("attention_bias", false));
   out.output_bias = out.qkv_bias;
-  TT_ASSIGN(const double query_scalar, config.number("query_pre_attn_scalar", 1e-3, 1e9, 256.0));
+  TT_ASSIGN(const double query_scalar, read_number(config, "query_pre_attn_scalar", 1e-3, 1e9, 256.0));
   out.attention_scale = static_cast<float>(1.0 / std::sqrt(query_scalar));
-  TT_ASSIGN(const uint64_t window, config.integer("sliding_window", 1, UINT32_MAX, 4096));
-  TT_ASSIGN(const uint64_t old_pattern, config.integer("_sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
-  TT_ASSIGN(const uint64_t pattern, config.integer("sliding_window_pattern", 1, kMaxLayers, old_pattern));
-  TT_ASSIGN(const std::vector<bool> local, read_hf_sliding_layers(config, out.layers.size(), is_local, pattern));
-  if (config.is_null("sliding_window")) {
-    return config.refuse("sliding_window", "a window of at least one token was expected for the local layers");
+  if (is_written_null(object, "sliding_window")) {
+    return unsupported_value(config, "sliding_window", "null", "the local layers need a window");
   }
+  TT_ASSIGN(const uint64_t window, read_int(config, "sliding_window", 1, UINT32_MAX, 4096));
+  TT_ASSIGN(const uint64_t old_pattern, read_int(config, "_sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
+  TT_ASSIGN(const uint64_t pattern, read_int(config, "sliding_window_pattern", 1, kMaxLayers, old_pattern));
+  TT_ASSIGN(const std::vector<bool> local, read_hf_sliding_layers(config, out.layers.size(), is_local, pattern));
   set_layers(local, window, out);
   return {};
 }
 
-Result<void> read_hf_ropes(HfConfig& config, DecoderConfig& out) {
+Result<void> read_hf_ropes(ConfigReader& config, DecoderConfig& out) {
   const HfRopeSource global{.layer_type = "full_attention", .default_theta = kGlobalTheta};
   const HfRopeSource local{.theta_key = "rope_local_base_freq",
                            .layer_type = "sliding_attention",
                            .takes_scaling = false,
                            .default_theta = kLocalTheta};
-  if (config.has("rope_parameters")) {
-    TT_ASSIGN(HfConfig object, config.object("rope_parameters"));
-    object.has(global.layer_type);
-    object.has(local.layer_type);
-    TT_TRY(object.refuse_unread(true));
+  TT_ASSIGN(std::optional<ConfigReader> parameters, config.optional_object("rope_parameters"));
+  if (parameters) {
+    TT_TRY(parameters->optional_object(global.layer_type));
+    TT_TRY(parameters->optional_object(local.layer_type));
+    TT_TRY(refuse_unread_keys(*parameters, {}, true));
   }
   TT_ASSIGN(RopeConfig global_rope, read_hf_rope(config, global, out));
   TT_ASSIGN(RopeConfig local_rope, read_hf_rope(config, local, out));
@@ -100,30 +100,29 @@ HfDefaults text_defaults(bool tied) {
   defaults.head_dim = 256;
   defaults.max_position_embeddings = 131072;
   defaults.activation_key = "hidden_activation";
-  defaults.default_activation = "gelu_pytorch_tanh";
+  defaults.activation = "gelu_pytorch_tanh";
   defaults.tie_word_embeddings = tied;
   return defaults;
 }
 
 Result<LoadedConfig> read_hf(const ModelFiles& files) {
-  TT_ASSIGN(HfConfig config, HfConfig::open(files.config, files.config_path));
+  ConfigReader outer(files.config, files.config_path);
+  TT_ASSIGN(std::optional<ConfigReader> text, outer.optional_object("text_config"));
+  ConfigReader& config = text ? *text : outer;
   LoadedConfig loaded;
   DecoderConfig& out = loaded.config;
   bool tied = true;
-  std::vector<uint32_t> outer_end_ids;
-  if (config.has("text_config")) {
-    TT_TRY(refuse_hf_other_models(config));
-    TT_ASSIGN(tied, config.boolean("tie_word_embeddings", true));
-    TT_ASSIGN(outer_end_ids, config.ids("eos_token_id"));
-    TT_ASSIGN(config, config.object("text_config"));
+  if (text) {
+    TT_TRY(refuse_hf_other_models(outer));
+    TT_ASSIGN(tied, outer.optional_bool("tie_word_embeddings", true));
   }
   TT_TRY(read_hf_common(config, files, text_defaults(tied), out));
-  for (const uint32_t id : outer_end_ids) add_end_id(id, out);
+  TT_TRY(read_hf_end_ids(outer, out));
   set_common(out);
   out.norm_weight_offset = 1.0f;
-  TT_TRY(read_hf_attention(config, out));
+  TT_TRY(read_hf_attention(config, text ? files.config.at("text_config") : files.config, out));
   TT_TRY(read_hf_ropes(config, out));
-  TT_TRY(config.refuse_unread(false));
+  TT_TRY(refuse_unread_hf_keys(config));
   loaded.names = hf_names(files);
   return loaded;
 }
@@ -136,25 +135,25 @@ void set_gguf_attention_scale(DecoderConfig& out) {
 }
 
 Result<LoadedConfig> read_gguf(const ModelFiles& files) {
-  GgufConfig config(files, "gemma3");
+  ConfigReader config(*files.gguf, "gemma3");
   LoadedConfig loaded;
   DecoderConfig& out = loaded.config;
-  TT_TRY(read_gguf_common(config, out));
+  TT_TRY(read_gguf_common(config, files, out));
   set_common(out);
   set_gguf_attention_scale(out);
   out.activation = Activation::gelu_tanh;
-  TT_ASSIGN(const uint64_t window, config.integer("attention.sliding_window", 1, UINT32_MAX));
+  TT_ASSIGN(const uint64_t window, read_int(config, "attention.sliding_window", 1, UINT32_MAX));
   TT_ASSIGN(const uint64_t pattern,
-            config.integer("attention.sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
+            read_int(config, "attention.sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
   std::vector<bool> local(out.layers.size());
   for (size_t i = 0; i < local.size(); ++i) local[i] = is_local(i, pattern);
   set_layers(local, window, out);
   TT_ASSIGN(RopeConfig global_rope, read_gguf_rope(config, out));
   RopeConfig local_rope;
   local_rope.rotary_dim = global_rope.rotary_dim;
-  TT_ASSIGN(local_rope.theta, config.number("rope.freq_base_swa", 2.0, 1e12, kLocalTheta));
+  TT_ASSIGN(local_rope.theta, read_number(config, "rope.freq_base_swa", 2.0, 1e12, kLocalTheta));
   out.ropes = {std::move(global_rope), std::move(local_rope)};
-  TT_TRY(config.refuse_unread());
+  TT_TRY(refuse_unread_gguf_keys(config));
   loaded.names = gguf_tensor_names();
   loaded.names.rope_freqs.clear();  // two rotations, no table for either
   loaded.names.q_norm = "blk.{}.attn_q_norm.weight";

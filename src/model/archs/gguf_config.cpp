@@ -3,166 +3,58 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/json.h"
 #include "model/archs/config_limits.h"
 
 namespace tattletale {
 namespace {
 
-std::string range_text(uint64_t min, uint64_t max) {
-  return "a whole number from " + std::to_string(min) + " to " + std::to_string(max) + " was expected";
-}
-
-}  // namespace
-
-std::string GgufConfig::full(std::string_view key) {
-  std::string name = prefix_ + std::string(key);
-  read_.insert(name);
-  return name;
-}
-
-bool GgufConfig::has(std::string_view key) { return files_.gguf->has(full(key)); }
-
-Error GgufConfig::refuse(std::string_view key, std::string_view value, std::string_view expected) const {
-  return make_error(ErrorKind::unsupported, where(),
-                    prefix_ + std::string(key) + " is " + std::string(value) + "; " + std::string(expected));
-}
-
-Result<uint64_t> GgufConfig::integer(std::string_view key, uint64_t min, uint64_t max,
-                                     std::optional<uint64_t> fallback) {
-  const std::string name = full(key);
-  if (fallback && !files_.gguf->has(name)) return *fallback;
-  TT_ASSIGN(const uint64_t value, files_.gguf->get_u64(name));
-  if (value < min || value > max) {
-    return make_error(ErrorKind::bad_file, where(), name + " is " + std::to_string(value) + "; " + range_text(min, max));
+/// A number, or a list of one number a layer when all are equal.
+Result<uint64_t> read_uniform_int(ConfigReader& config, std::string_view key, uint64_t min, uint64_t max,
+                                  std::optional<uint64_t> fallback = std::nullopt) {
+  const Result<std::vector<int64_t>> list = config.required_ints(key);
+  if (!list) return read_int(config, key, min, max, fallback);
+  for (const int64_t item : *list) {
+    if (item == list->front()) continue;
+    return config.key_error(ErrorKind::unsupported, key,
+                            "differs between layers (" + std::to_string(list->front()) + " and " +
+                                std::to_string(item) + "); this build computes layers of equal sizes");
   }
-  return value;
+  const int64_t value = list->empty() ? -1 : list->front();
+  if (value >= static_cast<int64_t>(min) && value <= static_cast<int64_t>(max)) return static_cast<uint64_t>(value);
+  return config.key_error(ErrorKind::bad_file, key,
+                          "is a list " + (list->empty() ? "without entries" : "of " + std::to_string(value)) +
+                              ", expected whole numbers from " + std::to_string(min) + " to " + std::to_string(max));
 }
 
-Result<uint64_t> GgufConfig::uniform_integer(std::string_view key, uint64_t min, uint64_t max,
-                                             std::optional<uint64_t> fallback) {
-  const std::string name = full(key);
-  const GgufValue* value = files_.gguf->find(name);
-  if (value == nullptr || value->type != GgufType::array) return integer(key, min, max, fallback);
-  TT_ASSIGN(const std::vector<int64_t> items, files_.gguf->get_int_array(name));
-  for (const int64_t item : items) {
-    if (item == items.front()) continue;
-    return make_error(ErrorKind::unsupported, where(),
-                      name + " differs between layers (" + std::to_string(items.front()) + " and " +
-                          std::to_string(item) + "); this build computes layers of equal sizes");
-  }
-  if (items.empty() || items.front() < 0 || static_cast<uint64_t>(items.front()) < min ||
-      static_cast<uint64_t>(items.front()) > max) {
-    return make_error(ErrorKind::bad_file, where(),
-                      name + " is a list " + (items.empty() ? "without entries" : "of " + std::to_string(items.front())) +
-                          "; " + range_text(min, max));
-  }
-  return static_cast<uint64_t>(items.front());
+/// The vocabulary is as large as the embedding table: files need not name it.
+Result<uint32_t> read_vocab_size(const ModelFiles& files) {
+  TT_ASSIGN(const TensorView embed, files.tensor("token_embd.weight"));
+  const int64_t rows = embed.shape.rank() == 2 ? embed.shape[0] : 0;
+  if (rows >= 1 && static_cast<uint64_t>(rows) <= kMaxVocab) return static_cast<uint32_t>(rows);
+  return make_error(ErrorKind::bad_file, files.gguf->path(),
+                    "tensor token_embd.weight has shape " + embed.shape.to_string() +
+                        ", expected one row for each of 1 to " + std::to_string(kMaxVocab) + " tokens");
 }
 
-Result<double> GgufConfig::number(std::string_view key, double min, double max, std::optional<double> fallback) {
-  const std::string name = full(key);
-  if (fallback && !files_.gguf->has(name)) return *fallback;
-  TT_ASSIGN(const float value, files_.gguf->get_f32(name));
-  if (!(value >= min && value <= max)) {
-    return make_error(ErrorKind::bad_file, where(),
-                      name + " is " + std::to_string(value) + "; a number from " + Json(min).dump() + " to " +
-                          Json(max).dump() + " was expected");
-  }
-  return value;
-}
-
-Result<std::string> GgufConfig::text(std::string_view key, std::string fallback) {
-  const std::string name = full(key);
-  if (!files_.gguf->has(name)) return fallback;
-  TT_ASSIGN(const std::string_view value, files_.gguf->get_string(name));
-  return std::string(value);
-}
-
-Result<void> GgufConfig::require_zero(std::string_view key, std::string_view expected) {
-  const std::string name = full(key);
-  const GgufValue* value = files_.gguf->find(name);
-  if (value == nullptr) return {};
-  const bool zero = std::ranges::all_of(value->bytes, [](std::byte b) { return b == std::byte{0}; });
-  const bool scalar = value->type != GgufType::array && value->type != GgufType::string;
-  if (scalar && zero) return {};
-  std::string shown = "not zero";
-  if (const auto number = files_.gguf->get_f32(name)) {
-    shown = Json(*number).dump();
-  } else if (const auto whole = files_.gguf->get_i64(name)) {
-    shown = std::to_string(*whole);
-  }
-  return refuse(key, shown, expected);
-}
-
-Result<void> GgufConfig::refuse_unread() const {
-  // Bookkeeping that converters write beside the numbers that matter.
-  static constexpr std::string_view kHarmless[] = {"tensor_data_layout", "vocab_size", "attention.causal"};
-  for (const std::string_view key : files_.gguf->keys()) {
-    if (!key.starts_with(prefix_) || read_.contains(key)) continue;
-    const std::string_view tail = key.substr(prefix_.size());
-    if (std::ranges::find(kHarmless, tail) != std::end(kHarmless) || tail.starts_with("mm.")) continue;
-    if (!names_a_computation(tail)) continue;
-    return make_error(ErrorKind::unsupported, where(),
-                      "this build does not know the key " + std::string(key) +
-                          ", and it may change what the model computes");
-  }
-  return {};
-}
-
-namespace {
-
-Result<void> read_sizes(GgufConfig& config, DecoderConfig& out) {
-  TT_ASSIGN(const uint64_t hidden, config.integer("embedding_length", 8, kMaxDim));
-  TT_ASSIGN(const uint64_t layers, config.integer("block_count", 1, kMaxLayers));
-  TT_ASSIGN(const uint64_t ffn, config.uniform_integer("feed_forward_length", 8, kMaxDim));
-  TT_ASSIGN(const uint64_t heads, config.uniform_integer("attention.head_count", 1, kMaxHeads));
-  TT_ASSIGN(const uint64_t kv_heads, config.uniform_integer("attention.head_count_kv", 1, heads, heads));
+Result<void> read_heads(ConfigReader& config, DecoderConfig& out) {
+  TT_ASSIGN(const uint64_t heads, read_uniform_int(config, "attention.head_count", 1, kMaxHeads));
+  TT_ASSIGN(const uint64_t kv_heads, read_uniform_int(config, "attention.head_count_kv", 1, kMaxHeads, heads));
   std::optional<uint64_t> head_default;
-  if (hidden % heads == 0) head_default = hidden / heads;
-  TT_ASSIGN(const uint64_t head_dim, config.integer("attention.key_length", 8, kMaxHeadDim, head_default));
-  TT_ASSIGN(const uint64_t value_dim, config.integer("attention.value_length", 1, kMaxHeadDim, head_default));
+  if (out.hidden_dim % heads == 0) head_default = out.hidden_dim / heads;
+  TT_ASSIGN(const uint64_t head_dim, read_int(config, "attention.key_length", 1, kMaxHeadDim, head_default));
+  TT_ASSIGN(const uint64_t value_dim, read_int(config, "attention.value_length", 1, kMaxHeadDim, head_default));
   if (value_dim != head_dim) {
-    return config.refuse("attention.value_length", std::to_string(value_dim),
-                         "keys have " + std::to_string(head_dim) + " dimensions and values must have as many");
+    return unsupported_value(config, "attention.value_length", std::to_string(value_dim),
+                             "keys have " + std::to_string(head_dim) + " dimensions, and values must have as many");
   }
-  TT_ASSIGN(out.context_tokens, config.integer("context_length", 1, kMaxContextTokens));
-  TT_ASSIGN(const double eps, config.number("attention.layer_norm_rms_epsilon", 1e-12, 0.1));
-  TT_ASSIGN(const TensorView embed, config.files().tensor("token_embd.weight"));
-  const int64_t vocab = embed.shape.rank() == 2 ? embed.shape[0] : 0;
-  if (vocab < 1 || static_cast<uint64_t>(vocab) > kMaxVocab) {
-    return make_error(ErrorKind::bad_file, config.where(),
-                      "tensor token_embd.weight has shape " + embed.shape.to_string() + "; [vocabulary, " +
-                          std::to_string(hidden) + "] was expected");
-  }
-  out.vocab_size = static_cast<uint32_t>(vocab);
-  out.hidden_dim = static_cast<uint32_t>(hidden);
-  out.ffn_dim = static_cast<uint32_t>(ffn);
   out.num_q_heads = static_cast<uint32_t>(heads);
   out.num_kv_heads = static_cast<uint32_t>(kv_heads);
   out.head_dim = static_cast<uint32_t>(head_dim);
-  out.layers.resize(layers);
-  out.norm_eps = static_cast<float>(eps);
   out.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
   return {};
 }
 
-}  // namespace
-
-Result<void> read_gguf_common(GgufConfig& config, DecoderConfig& out) {
-  TT_TRY(config.require_zero("expert_count", "mixtures of experts cannot be computed yet"));
-  config.ignore("expert_used_count");
-  TT_TRY(config.require_zero("attn_logit_softcapping", "capped attention scores cannot be computed yet"));
-  TT_TRY(config.require_zero("final_logit_softcapping", "capped logits cannot be computed yet"));
-  TT_TRY(config.require_zero("logit_scale", "scaled logits cannot be computed yet"));
-  TT_TRY(read_sizes(config, out));
-  const ModelFiles& files = config.files();
-  // Asked of the file itself, so that a tensor of unknown type is not taken for an absent one.
-  const auto stored = [&](std::string_view name) { return files.gguf->find_tensor(name) != nullptr; };
-  out.tied_head = !stored("output.weight");
-  out.qkv_bias = stored("blk.0.attn_q.bias");
-  out.output_bias = stored("blk.0.attn_output.bias");
-  out.mlp_bias = stored("blk.0.ffn_gate.bias");
+Result<void> read_end_ids(const ModelFiles& files, DecoderConfig& out) {
   for (const std::string_view key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
     if (!files.gguf->has(key)) continue;
     TT_ASSIGN(const uint64_t id, files.gguf->get_u64(key));
@@ -170,6 +62,38 @@ Result<void> read_gguf_common(GgufConfig& config, DecoderConfig& out) {
     if (id < out.vocab_size && !known) out.end_ids.push_back(static_cast<uint32_t>(id));
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> read_gguf_common(ConfigReader& config, const ModelFiles& files, DecoderConfig& out) {
+  TT_TRY(config.refuse("expert_count", "mixtures of experts cannot be computed yet"));
+  TT_TRY(config.refuse("attn_logit_softcapping", "capped attention scores cannot be computed yet"));
+  TT_TRY(config.refuse("final_logit_softcapping", "capped logits cannot be computed yet"));
+  TT_TRY(config.expect_bool("attention.causal", true));
+  TT_ASSIGN(const uint64_t hidden, read_int(config, "embedding_length", 8, kMaxDim));
+  TT_ASSIGN(const uint64_t layers, read_int(config, "block_count", 1, kMaxLayers));
+  TT_ASSIGN(const uint64_t ffn, read_uniform_int(config, "feed_forward_length", 8, kMaxDim));
+  TT_ASSIGN(out.context_tokens, read_int(config, "context_length", 1, kMaxContextTokens));
+  TT_ASSIGN(const double eps, read_number(config, "attention.layer_norm_rms_epsilon", 1e-12, 0.1));
+  TT_ASSIGN(out.vocab_size, read_vocab_size(files));
+  out.hidden_dim = static_cast<uint32_t>(hidden);
+  out.ffn_dim = static_cast<uint32_t>(ffn);
+  out.layers.resize(layers);
+  out.norm_eps = static_cast<float>(eps);
+  TT_TRY(read_heads(config, out));
+  // Asked of the file itself, so that a tensor of unknown type is not taken for an absent one.
+  const auto stored = [&](std::string_view name) { return files.gguf->find_tensor(name) != nullptr; };
+  out.tied_head = !stored("output.weight");
+  out.qkv_bias = stored("blk.0.attn_q.bias");
+  out.output_bias = stored("blk.0.attn_output.bias");
+  out.mlp_bias = stored("blk.0.ffn_gate.bias");
+  return read_end_ids(files, out);
+}
+
+Result<void> refuse_unread_gguf_keys(ConfigReader& config) {
+  static constexpr std::string_view kHarmless[] = {"expert_used_count", "tensor_data_layout", "vocab_size"};
+  return refuse_unread_keys(config, kHarmless, false);
 }
 
 TensorNames gguf_tensor_names() {

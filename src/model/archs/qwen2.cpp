@@ -13,30 +13,30 @@ constexpr std::string_view kModelTypes[] = {"qwen2"};
 constexpr std::string_view kGgufNames[] = {"qwen2"};
 
 Result<LoadedConfig> read_hf(const ModelFiles& files) {
-  TT_ASSIGN(HfConfig config, HfConfig::open(files.config, files.config_path));
+  ConfigReader config(files.config, files.config_path);
   LoadedConfig loaded;
   DecoderConfig& out = loaded.config;
   HfDefaults defaults;
   defaults.max_position_embeddings = 32768;
   TT_TRY(read_hf_common(config, files, defaults, out));
-  TT_TRY(read_hf_qwen_windows(config, out));
+  TT_TRY(read_hf_qwen_windows(config, files.config, out));
   out.qkv_bias = true;
   TT_ASSIGN(RopeConfig rope, read_hf_rope(config, {}, out));
   out.ropes = {std::move(rope)};
-  TT_TRY(config.refuse_unread(false));
+  TT_TRY(refuse_unread_hf_keys(config));
   loaded.names = hf_tensor_names("model.", "lm_head.weight");
   return loaded;
 }
 
 Result<LoadedConfig> read_gguf(const ModelFiles& files) {
-  GgufConfig config(files, "qwen2");
+  ConfigReader config(*files.gguf, "qwen2");
   LoadedConfig loaded;
   DecoderConfig& out = loaded.config;
-  TT_TRY(read_gguf_common(config, out));
-  TT_TRY(config.require_zero("attention.sliding_window", "the file does not say which layers slide"));
+  TT_TRY(read_gguf_common(config, files, out));
+  TT_TRY(config.refuse("attention.sliding_window", "the file does not say which layers slide"));
   TT_ASSIGN(RopeConfig rope, read_gguf_rope(config, out));
   out.ropes = {std::move(rope)};
-  TT_TRY(config.refuse_unread());
+  TT_TRY(refuse_unread_gguf_keys(config));
   loaded.names = gguf_tensor_names();
   return loaded;
 }

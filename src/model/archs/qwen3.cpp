@@ -13,20 +13,20 @@ constexpr std::string_view kModelTypes[] = {"qwen3"};
 constexpr std::string_view kGgufNames[] = {"qwen3"};
 
 Result<LoadedConfig> read_hf(const ModelFiles& files) {
-  TT_ASSIGN(HfConfig config, HfConfig::open(files.config, files.config_path));
+  ConfigReader config(files.config, files.config_path);
   LoadedConfig loaded;
   DecoderConfig& out = loaded.config;
   HfDefaults defaults;
   defaults.head_dim = 128;
   defaults.max_position_embeddings = 32768;
   TT_TRY(read_hf_common(config, files, defaults, out));
-  TT_TRY(read_hf_qwen_windows(config, out));
-  TT_ASSIGN(out.qkv_bias, config.boolean("attention_bias", false));
+  TT_TRY(read_hf_qwen_windows(config, files.config, out));
+  TT_ASSIGN(out.qkv_bias, config.optional_bool("attention_bias", false));
   out.output_bias = out.qkv_bias;
   out.qk_norm = true;
   TT_ASSIGN(RopeConfig rope, read_hf_rope(config, {}, out));
   out.ropes = {std::move(rope)};
-  TT_TRY(config.refuse_unread(false));
+  TT_TRY(refuse_unread_hf_keys(config));
   loaded.names = hf_tensor_names("model.", "lm_head.weight");
   loaded.names.q_norm = "model.layers.{}.self_attn.q_norm.weight";
   loaded.names.k_norm = "model.layers.{}.self_attn.k_norm.weight";
@@ -34,15 +34,15 @@ Result<LoadedConfig> read_hf(const ModelFiles& files) {
 }
 
 Result<LoadedConfig> read_gguf(const ModelFiles& files) {
-  GgufConfig config(files, "qwen3");
+  ConfigReader config(*files.gguf, "qwen3");
   LoadedConfig loaded;
   DecoderConfig& out = loaded.config;
-  TT_TRY(read_gguf_common(config, out));
-  TT_TRY(config.require_zero("attention.sliding_window", "the file does not say which layers slide"));
+  TT_TRY(read_gguf_common(config, files, out));
+  TT_TRY(config.refuse("attention.sliding_window", "the file does not say which layers slide"));
   out.qk_norm = true;
   TT_ASSIGN(RopeConfig rope, read_gguf_rope(config, out));
   out.ropes = {std::move(rope)};
-  TT_TRY(config.refuse_unread());
+  TT_TRY(refuse_unread_gguf_keys(config));
   loaded.names = gguf_tensor_names();
   loaded.names.q_norm = "blk.{}.attn_q_norm.weight";
   loaded.names.k_norm = "blk.{}.attn_k_norm.weight";

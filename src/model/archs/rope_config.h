@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "model/archs/gguf_config.h"
-#include "model/archs/hf_config.h"
+#include "model/decoder_config.h"
 #include "model/rope_scaling.h"
+#include "weights/config_reader.h"
 
 namespace tattletale {
 
@@ -21,9 +21,9 @@ struct HfRopeSource {
 
 /// Supports default, linear, dynamic, yarn and llama3. Errors: unsupported naming any other kind or unknown key;
 /// bad_file for impossible numbers, and where rope_scaling and rope_parameters disagree.
-Result<RopeConfig> read_hf_rope(HfConfig& config, const HfRopeSource& source, const DecoderConfig& decoder);
+Result<RopeConfig> read_hf_rope(ConfigReader& config, const HfRopeSource& source, const DecoderConfig& decoder);
 
 /// Supports none, linear and yarn; Llama 3's frequencies come as the tensor rope_freqs.weight.
-Result<RopeConfig> read_gguf_rope(GgufConfig& config, const DecoderConfig& decoder);
+Result<RopeConfig> read_gguf_rope(ConfigReader& config, const DecoderConfig& decoder);
 
 }  // namespace tattletale

@@ -34,12 +34,16 @@ void ScratchPool::give_back(std::unique_ptr<EncodeScratch> scratch) {
 
 Result<void> TokenizerState::encode(std::string_view text, EncodeOptions options, EncodeScratch& scratch,
                                     std::vector<TokenId>& out) const {
+  const size_t first = out.size();
   scratch.segments.clear();
   scratch.pieces.resize(1024);
   raw_added.split(text, options.parse_special, scratch.segments);
   for (size_t i = 0; i < scratch.segments.size(); ++i) {
     const TextSegment segment = scratch.segments[i];
     if (segment.is_token) {
+      if (spec.prefix_before_tokens && out.size() == first && special[segment.id] == 0) {
+        encode_word(kEscapedSpace, kEscapedSpace.size(), scratch, out);
+      }
       out.push_back(segment.id);
       continue;
     }
@@ -114,20 +118,8 @@ void TokenizerState::encode_space_words(std::string_view text, PiecePlace place,
                        (space_words.prepend == PrependScheme::first && place.starts_text);
   size_t begin = 0;
   while (begin < text.size()) {
-    // The next word begins at a space behind something that is not one and that no token joins to it.
     size_t end = begin + 1;
-    for (;;) {
-      const void* space = end < text.size() ? std::memchr(text.data() + end, ' ', text.size() - end) : nullptr;
-      if (space == nullptr) {
-        end = text.size();
-        break;
-      }
-      end = static_cast<size_t>(static_cast<const char*>(space) - text.data());
-      const char before = text[end - 1];
-      const bool is_space = before == ' ' || (before == '\x81' && text.substr(0, end).ends_with(kEscapedSpace));
-      if (!is_space && !space_words.joins_next_space[static_cast<uint8_t>(before)]) break;
-      ++end;
-    }
+    while (end < text.size() && !space_words.may_cut(text[end - 1], text[end])) ++end;
     const std::string_view word = text.substr(begin, end - begin);
     if (begin == 0 && prepend) {
       const std::string first = " " + std::string(word);

@@ -99,9 +99,10 @@ class RegexSplitter final : public Splitter {
 
   Result<size_t> split(std::string_view text, size_t begin, std::span<Piece> out) const override {
     if (begin >= text.size()) return size_t{0};
-    const std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
-    const std::unique_ptr<pcre2_match_context, FreeContext> context(pcre2_match_context_create(nullptr));
-    const std::unique_ptr<pcre2_jit_stack, FreeStack> stack(pcre2_jit_stack_create(32 << 10, 4 << 20, nullptr));
+    // Kept from call to call: some tokenizers split a text into a million pieces, each by several patterns.
+    thread_local const std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create(1, nullptr));
+    thread_local const std::unique_ptr<pcre2_match_context, FreeContext> context(pcre2_match_context_create(nullptr));
+    thread_local const std::unique_ptr<pcre2_jit_stack, FreeStack> stack(pcre2_jit_stack_create(32 << 10, 4 << 20, nullptr));
     if (!data || !context || !stack) {
       return make_error(ErrorKind::out_of_memory, where_, "no memory to match a split pattern");
     }

@@ -143,9 +143,43 @@ void fill_token_bytes(TokenizerState& state) {
   }
 }
 
+/// Marks the byte pairs that must not be cut apart: those inside characters and inside tokens that a text can
+/// give. U+2581 counts in both its forms, as itself and as a space.
+void join_inside_tokens(const TokenizerSpec& spec, const Vocabulary& vocabulary, SpaceWords& words) {
+  // Neighbouring unknown characters may become one unk. Where characters can be unknown, only cut before spaces.
+  const bool all_known = vocabulary.byte_fallback &&
+                         std::ranges::find(vocabulary.fallback_ids, TokenIndex::kNone) == vocabulary.fallback_ids.end();
+  for (uint32_t left = 0; left < 256; ++left) {
+    for (uint32_t right = 0; right < 256; ++right) {
+      const bool inside_character = (right & 0xC0) == 0x80;
+      if (inside_character || (!all_known && right != ' ')) {
+        words.join(static_cast<uint8_t>(left), static_cast<uint8_t>(right));
+      }
+    }
+  }
+  std::vector<bool> from_text(vocabulary.tokens.size(), spec.model == TokenModel::bpe_scored);
+  for (const MergeRule& merge : spec.merges) from_text[merge.result] = true;
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    if (!from_text[id] || (!spec.not_in_text.empty() && spec.not_in_text[id])) continue;
+    const std::string_view token = vocabulary.tokens[id];
+    for (size_t at = 1; at < token.size(); ++at) {
+      const auto left = static_cast<uint8_t>(token[at - 1]), right = static_cast<uint8_t>(token[at]);
+      if (is_continuation(token[at])) continue;
+      const bool left_space = left == 0x81 && token.substr(0, at).ends_with(kEscapedSpace);
+      const bool right_space = right == 0xE2 && token.substr(at).starts_with(kEscapedSpace);
+      words.join(left, right);
+      if (left_space) words.join(' ', right);
+      if (right_space) words.join(left, ' ');
+      if (left_space && right_space) words.join(' ', ' ');
+    }
+  }
+}
+
 /// Recognises the models that SpaceWords is for and finds where their text may be cut.
 SpaceWords find_space_words(const TokenizerSpec& spec, const Vocabulary& vocabulary) {
   SpaceWords words;
+  // Unigram adds scores up from the start of the text, and rounding decides ties: cutting would change some.
+  if (spec.model == TokenModel::unigram) return words;
   size_t i = 0;
   if (i < spec.normalizer.size() && spec.normalizer[i].kind == NormalizerKind::prepend) {
     if (spec.normalizer[i].content != kEscapedSpace) return words;
@@ -170,12 +204,7 @@ SpaceWords find_space_words(const TokenizerSpec& spec, const Vocabulary& vocabul
   if (vocabulary.byte_level || vocabulary.ignore_merges || vocabulary.find(kEscapedSpace) == TokenIndex::kNone) {
     return words;
   }
-  for (const std::string_view token : vocabulary.tokens) {
-    for (size_t at = 1; (at = token.find(kEscapedSpace, at)) != std::string_view::npos; at += 3) {
-      const bool behind_space = at >= 3 && token.substr(at - 3, 3) == kEscapedSpace;
-      if (!behind_space) words.joins_next_space[static_cast<uint8_t>(token[at - 1])] = true;
-    }
-  }
+  join_inside_tokens(spec, vocabulary, words);
   words.enabled = true;
   return words;
 }

@@ -92,6 +92,7 @@ struct TokenizerSpec {
   std::vector<PreTokenizerStep> pre_tokenizer;
   std::vector<AddedToken> added;
   DecodeRule decode;
+  bool prefix_before_tokens = false;  // a text that begins with an added, not special token still gets its "▁"
 };
 
 inline constexpr size_t kMaxTokens = size_t{1} << 22;

@@ -38,11 +38,21 @@ class ScratchPool {
 };
 
 /// Models without a pre-tokenizer whose only normalization is " " -> U+2581 (Llama 2, Gemma) are tokenized on
-/// the text as written, cut before a space wherever no token reaches across.
+/// the text as written, cut between two characters wherever no token has their adjoining bytes inside: no
+/// merge can ever reach across, so the parts may be tokenized and remembered one by one.
 struct SpaceWords {
   bool enabled = false;
   PrependScheme prepend = PrependScheme::never;
-  std::array<bool, 256> joins_next_space{};  // last bytes x of tokens' parts "x▁": no cut behind these
+  std::vector<uint64_t> joined = std::vector<uint64_t>(1024);  // a bit for each pair of bytes: no cut between
+
+  void join(uint8_t left, uint8_t right) {
+    const uint32_t bit = uint32_t{left} << 8 | right;
+    joined[bit >> 6] |= uint64_t{1} << (bit & 63);
+  }
+  bool may_cut(char left, char right) const {
+    const uint32_t bit = uint32_t{static_cast<uint8_t>(left)} << 8 | static_cast<uint8_t>(right);
+    return !(joined[bit >> 6] >> (bit & 63) & 1);
+  }
 };
 
 struct TokenizerState {

@@ -154,29 +154,52 @@ class Runner {
   const std::byte* weight_override_ = nullptr;
 };
 
-/// Tolerances for x ~ N(0, 1) and weights ~ N(0, 1/K), so |y| ~ 1. f32 and f16 weights: rounding of K products,
-/// K * 2^-24 at the very worst, far less in practice. bf16 weights: x may be rounded to bf16, an error of 2^-9 / sqrt(3)
-/// relative to each product, about 1e-3 of |y| in the root mean square. Packed weights: x is rounded to steps of
-/// max|x| / 127 within a block of 32: about 0.02 / sqrt(12) per number, 0.006 in y; five sigma of 10^5 outputs is 0.03.
-float tolerance(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::f16: return 1e-5f;
-    case DType::bf16: return 0.01f;
-    default: return 0.035f;
+/// How far an output may lie from the exact product. What a device may round is x: to bf16 (relative 2^-9), or to 127
+/// steps of the largest |x| in a block of 32; each such error is uniform and independent, so the variance of an output's
+/// is the sum over k of w^2 step^2 / 12. Six standard deviations of it are allowed, which 10^9 outputs would not pass
+/// by chance and any wrong weight or scale does. f32 and f16 weights see x as it is: rounding of the sum alone.
+double allowed_error(const Case& c, uint32_t i, uint32_t n, uint32_t t) {
+  const DType dtype = c.comptime.weight_dtype[i];
+  const uint32_t k = c.params.in_dim;
+  std::vector<float> w(k);
+  const uint64_t bytes = row_bytes(dtype, k).value();
+  block_format(dtype).dequantize_row(c.weight[i].data() + n * bytes, w.data(), k);
+  const float* x = c.x.data() + uint64_t{t} * c.params.x_stride;
+  double variance = 0, magnitude = 0;
+  for (uint32_t block = 0; block < k; block += 32) {
+    float amax = 0;
+    const uint32_t end = std::min(k, block + 32);
+    for (uint32_t j = block; j < end; ++j) amax = std::max(amax, std::fabs(x[j]));
+    for (uint32_t j = block; j < end; ++j) {
+      double step = 0;
+      if (dtype >= DType::q4_0) step = amax / 127.0;
+      if (dtype == DType::bf16) step = std::fabs(x[j]) * 0x1p-7;
+      variance += double{w[j]} * w[j] * step * step / 12.0;
+      magnitude += std::fabs(double{w[j]} * x[j]);
+    }
   }
+  return 6.0 * std::sqrt(variance) + 4e-6 * magnitude + 1e-6;
 }
 
+/// `scale` widens the bound for gated epilogues, where values of a few units multiply each other's error.
 void expect_close(const Case& c, const std::vector<float>& got, float scale, const std::string& what) {
   const std::vector<float> want = run_twin(c);
-  float limit = 0;
-  for (uint32_t i = 0; i < c.comptime.num_weights; ++i) limit = std::max(limit, tolerance(c.comptime.weight_dtype[i]));
   ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    const float bound = limit * scale * (1.0f + 0.05f * std::fabs(want[i]));
-    ASSERT_LE(std::fabs(got[i] - want[i]), bound)
-        << what << " row " << i / c.params.y_stride << " column " << i % c.params.y_stride << " got " << got[i]
-        << " want " << want[i];
+  for (uint32_t t = 0; t < c.params.num_rows; ++t) {
+    uint32_t column = 0;
+    for (uint32_t i = 0; i < (c.gated() ? 1u : c.comptime.num_weights); ++i) {
+      for (uint32_t n = 0; n < c.params.out_dim[i]; ++n, ++column) {
+        const uint64_t at = uint64_t{t} * c.params.y_stride + column;
+        double bound = allowed_error(c, i, n, t);
+        if (c.gated()) bound = scale * (bound + allowed_error(c, 1, n, t));
+        ASSERT_LE(std::fabs(got[at] - want[at]), bound)
+            << what << " row " << t << " column " << column << " got " << got[at] << " want " << want[at];
+      }
+    }
+    for (uint32_t pad = column; pad < c.params.y_stride; ++pad) {
+      const uint64_t at = uint64_t{t} * c.params.y_stride + pad;
+      ASSERT_EQ(got[at], c.y[at]) << what << ": wrote past the row's end";
+    }
   }
 }
 

@@ -30,14 +30,4 @@ struct BuiltinEntry {
   Builtin function;
 };
 
-template <size_t N>
-Builtin find_entry(const BuiltinEntry (&table)[N], std::string_view name) {
-  for (const BuiltinEntry& entry : table) {
-    if (entry.name == name) {
-      return entry.function;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace tattletale::jinja

@@ -20,7 +20,7 @@ struct RenderLimits {
   uint64_t max_output_bytes = 64ull << 20;  // text produced
   uint64_t max_steps = 50'000'000;          // evaluated nodes plus elements and bytes (in 64s) touched by operations
   uint64_t max_value_bytes = 256ull << 20;  // bytes of all values made during the render, freed or not
-  int max_depth = 200;                      // nested macro calls, blocks, expressions and values; capped at 200
+  int max_depth = 600;                      // nested macro calls, blocks, expressions and values; at most 600 count
 };
 
 /// What strftime_now reads. Unset means the system's clock in local time.
@@ -36,7 +36,7 @@ class Template {
  public:
   /// Parses `source`. `name` stands in errors as "name:line:column".
   /// Errors: invalid_argument (syntax), unsupported (include, import, extends, block, unknown filter or test),
-  /// limit_exceeded (source above 4 MiB, nesting too deep).
+  /// limit_exceeded (source above 1 MiB, nesting too deep).
   static Result<Template> parse(std::string_view source, std::string_view name);
 
   /// Renders with the members of `context` (an object) as variables.

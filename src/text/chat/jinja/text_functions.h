@@ -23,7 +23,7 @@ std::string replace_text(std::string_view text, std::string_view from, std::stri
 std::optional<int64_t> parse_int(std::string_view text, int base, bool& overflow);
 std::optional<double> parse_real(std::string_view text);
 
-/// Pads to `width` characters: '<', '>' or '^'.
+/// Pads to `width` characters: '<', '>', '^', or 'c' for str.center's rounding.
 std::string pad(std::string_view text, int64_t width, char align, std::string_view fill);
 
 }  // namespace tattletale::jinja

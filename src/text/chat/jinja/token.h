@@ -19,8 +19,8 @@ enum class TokenKind : uint8_t {
 struct Token {
   TokenKind kind = TokenKind::end;
   uint32_t offset = 0;    // bytes into the normalized source
-  std::string_view view;  // data, name, operator: a view into the normalized source
-  std::string text;       // string: the value with escapes resolved
+  std::string_view view = {};  // data, name, operator: a view into the normalized source
+  std::string text = {};       // string: the value with escapes resolved
   int64_t integer = 0;
   double real = 0;
 };

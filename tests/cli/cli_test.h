@@ -1,0 +1,31 @@
+// What the tests of the command line share: one tiny model per test program, and matchers.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "cli/program.h"
+#include "cli/tiny_gguf.h"
+
+namespace tattletale::testing {
+
+/// The tiny model with its chat template, written on first use.
+inline const std::string& tiny_model_path() {
+  static const TemporaryFolder folder;
+  static const std::string path = [] {
+    std::string file = folder.file("tiny.gguf");
+    write_tiny_gguf(file);
+    return file;
+  }();
+  return path;
+}
+
+/// Valid JSON, or a test failure.
+inline Json json_of(const std::string& text) {
+  Result<Json> json = parse_json(text, "output");
+  EXPECT_TRUE(json.has_value()) << text;
+  return json ? *json : Json();
+}
+
+}  // namespace tattletale::testing
