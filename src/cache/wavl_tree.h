@@ -197,8 +197,10 @@ class WavlTree {
     const NodeIndex y = first(links, links.right(x));
     const NodeIndex y_up = links.up(y);
     const NodeIndex y_right = links.right(y);
+    const NodeIndex x_up = links.up(x);
     const bool y_parity = links.parity(y);
     replace(links, root, x, y);  // y now has x's links; x's own still read as before
+    links.up(y) = x_up;          // where y was x's child, replace has set it to y
     if (y_parity != links.parity(x)) links.flip(x);
     if (y_up == x) {
       links.right(y) = x;

@@ -128,8 +128,9 @@ Outcome<Options> parse_options(const Command& command, const std::vector<std::st
     return fail(ExitCode::kUsage, error.what(), help);
   }
   if (options.help) return options;
-  if (std::vector<std::string> unknown = app.remaining(); !unknown.empty()) {
-    return unknown_argument(command, unknown.front());
+  for (const std::string& unknown : app.remaining()) {
+    if (unknown != "--")
+      return unknown_argument(command, unknown);  // CLI11 counts the mark itself among them
   }
   if (!problem.empty()) return fail(ExitCode::kUsage, problem, help);
   return options;

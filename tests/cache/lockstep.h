@@ -80,6 +80,7 @@ class Lockstep {
   bool step(Choices& choices) { return step(static_cast<Operation>(pick_operation(choices)), choices); }
   bool step(Operation operation, Choices& choices) {
     ++num_steps_;
+    last_operation_ = operation;
     apply(operation, choices);
     compare_counts();
     if (num_steps_ % options_.verify_every == 0) verify();
@@ -93,7 +94,7 @@ class Lockstep {
       if (page.pinned) page.num_holds -= 1;
       page.pinned = false;
     }
-    trie_->evict(options_.num_pages);
+    evict(options_.num_pages);
     verify();
     expect(trie_->num_free_pages() == options_.num_pages, "all pages free at the end");
     expect(trie_->num_nodes() == 0, "no nodes at the end");
@@ -116,7 +117,7 @@ class Lockstep {
   };
 
   void expect(bool holds, const std::string& what) {
-    if (!holds && failure_.empty()) failure_ = "step " + std::to_string(num_steps_) + ": " + what;
+    if (!holds && failure_.empty()) failure_ = "step " + std::to_string(num_steps_) + " (operation " + std::to_string(last_operation_) + "): " + what;
   }
   static uint64_t prefix_hash(const Tokens& tokens, uint64_t num) {
     uint64_t hash = 0x9e3779b97f4a7c15ull;
@@ -491,6 +492,7 @@ class Lockstep {
   std::vector<uint64_t> released_checkpoints_, expected_released_;
   std::string failure_;
   uint64_t num_steps_ = 0;
+  uint32_t last_operation_ = 0;
 };
 
 }  // namespace tattletale::testing

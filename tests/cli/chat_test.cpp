@@ -69,7 +69,8 @@ TEST(ChatPipe, message_beyond_the_context) {
 
 class ChatTerminal : public ::testing::Test {
  protected:
-  ChatTerminal() : program_({"chat", "-m", tiny_model_path(), "--temperature", "1"}, true) {
+  ChatTerminal()
+      : program_({"chat", "-m", slow_model_path(), "--temperature", "1", "--max-tokens", "100000"}, true) {
     greeting_ = program_.read_until("> ");
   }
   static constexpr const char* kCtrlC = "\x03";
@@ -89,7 +90,7 @@ TEST_F(ChatTerminal, ctrl_c_stops_the_answer_and_not_the_program) {
   program_.read_until("hello\r\n");
   program_.read_until("e");
   program_.type(kCtrlC);
-  EXPECT_THAT(program_.read_until("> "), HasSubstr("(stopped)"));
+  EXPECT_THAT(program_.read_until("(stopped)\r\n> "), HasSubstr("(stopped)"));
   program_.type("/exit\n");
   EXPECT_EQ(program_.wait(), 0);
 }

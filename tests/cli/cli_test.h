@@ -21,6 +21,19 @@ inline const std::string& tiny_model_path() {
   return path;
 }
 
+/// One whose answers of --max-tokens 100000 take long enough to be interrupted.
+inline const std::string& slow_model_path() {
+  static const TemporaryFolder folder;
+  static const std::string path = [] {
+    std::string file = folder.file("slow.gguf");
+    TinyGguf model;
+    model.context_tokens = 110000;
+    write_tiny_gguf(file, model);
+    return file;
+  }();
+  return path;
+}
+
 /// Valid JSON, or a test failure.
 inline Json json_of(const std::string& text) {
   Result<Json> json = parse_json(text, "output");

@@ -1,5 +1,7 @@
 // The commands on a model that works: what they print, and that --json is JSON and nothing else.
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "cli/cli_test.h"
 
@@ -57,9 +59,9 @@ TEST(Run, prompt_goes_through_the_template_unless_raw) {
 
 TEST(Run, words_are_joined_and_a_prompt_may_begin_with_dashes) {
   auto prompt_tokens = [](const std::vector<std::string>& words) {
-    std::vector<std::string> arguments = on_tiny({"run", "--json", "--raw", "--max-tokens", "1", "--"}, {});
-    // Options must stand before --.
-    arguments = {"run", "--json", "--raw", "--max-tokens", "1", "-m", tiny_model_path(), "--"};
+    // Options stand before --.
+    std::vector<std::string> arguments = {"run", "--json", "--raw",           "--max-tokens",
+                                          "1",   "-m",     tiny_model_path(), "--"};
     arguments.insert(arguments.end(), words.begin(), words.end());
     return json_of(expect_success(arguments).out)["prompt_tokens"].get<int>();
   };
@@ -111,16 +113,35 @@ TEST(Run, stop_string_is_not_part_of_the_answer) {
   EXPECT_EQ(json["text"], text.substr(0, text.find(stop)));
 }
 
-TEST(Run, interrupt_ends_the_answer_and_the_json_stays_whole) {
-  RunningProgram program(on_tiny({"run", "--max-tokens", "1800", "--temperature", "1", "hello"}), false);
+const std::vector<std::string> kLongAnswer = {"--max-tokens", "100000", "--temperature", "1", "hello"};
+
+std::vector<std::string> long_run(std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"run", "-m", slow_model_path()};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  arguments.insert(arguments.end(), kLongAnswer.begin(), kLongAnswer.end());
+  return arguments;
+}
+
+TEST(Run, interrupt_ends_the_answer) {
+  RunningProgram program(long_run(), false);
   program.read_until("e");  // it is answering
   program.send_signal(SIGINT);
   EXPECT_EQ(program.wait(), 130);
   EXPECT_EQ(program.errors(), "");
 }
 
+TEST(Run, interrupted_json_is_whole) {
+  RunningProgram program(long_run({"--json"}), false);
+  // Nothing tells from outside when it begins to answer; before that a signal ends it without an object.
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  program.send_signal(SIGINT);
+  Json json = json_of(program.read_until("}\n"));
+  EXPECT_EQ(program.wait(), 130);
+  EXPECT_EQ(json["finish"], "cancelled");
+}
+
 TEST(Run, reader_that_leaves_ends_it_quietly) {
-  RunningProgram program(on_tiny({"run", "--max-tokens", "1800", "--temperature", "1", "hello"}), false);
+  RunningProgram program(long_run(), false);
   program.read_until("e");
   program.close_output();
   EXPECT_EQ(program.wait(), 0);

@@ -109,7 +109,7 @@ TEST(Failure, not_enough_memory) {
   ProgramInput input;
   input.address_space_bytes = uint64_t{1} << 30;
   ProgramResult result = expect_failure(
-      6, {"run", "-m", folder.file("long.gguf"), "--context", "16777216", "hello"}, "memory", input);
+      6, {"run", "-m", folder.file("long.gguf"), "--context", "16777216", "hello"}, "cannot allocate", input);
   EXPECT_THAT(result.err, HasSubstr("a smaller --context"));
 #endif
 }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "backends/cpu/cpu_kernel.h"
+#include "backends/cpu/linear_amx.h"
 #include "backends/cpu/linear_panel.h"
 
 namespace tattletale::cpu {
@@ -128,8 +129,9 @@ PanelRows panel_rows(const LinearMatrix& matrix, uint64_t row0) {
 /// One thread's walk over the panels it takes.
 class Worker {
  public:
-  Worker(const Job& job, const QuantizedRows& x, const ThreadScratch& scratch)
-      : job_(job), x_(x), scratch_(scratch), isa_(linear_isa()) {}
+  /// `tiles` is null unless the packed matrices go through AMX.
+  Worker(const Job& job, const QuantizedRows& x, const TiledRows* tiles, const ThreadScratch& scratch)
+      : job_(job), x_(x), tiles_(tiles), scratch_(scratch), isa_(linear_isa()) {}
 
   /// 16 rows of matrix `first` (and of the one after it, when gated), for all tokens. `next_row0` is the panel of the
   /// same matrix that will follow, or none past the end.
@@ -143,6 +145,7 @@ class Worker {
       rows[i].next = next_row0 + kPanelRows <= matrix.num_rows ? row_of(matrix, next_row0) : nullptr;
       if (num_tokens > 1 && is_packed_linear_dtype(matrix.dtype)) {
         isa_.pack(matrix.dtype, rows[i], job_.p.in_dim, scratch_.panel[i]);
+        if (tiles_ != nullptr) amx_center_panel(matrix.dtype, scratch_.panel[i], job_.p.in_dim);
       }
     }
     for (uint64_t t0 = 0; t0 < num_tokens; t0 += kTokenBlock) {
@@ -160,6 +163,8 @@ class Worker {
       isa_.dot_float(matrix.dtype, rows, job_.x, job_.p.x_stride, k, t0, t1, acc);
     } else if (job_.p.num_rows == 1) {
       isa_.dot_stored(matrix.dtype, rows, x_, k, 0, panel, acc);
+    } else if (tiles_ != nullptr) {
+      amx_dot(matrix.dtype, panel, *tiles_, k, t0, t1, acc);
     } else {
       isa_.dot(matrix.dtype, panel, x_, k, t0, t1, acc);
     }
@@ -189,6 +194,7 @@ class Worker {
 
   const Job& job_;
   const QuantizedRows& x_;
+  const TiledRows* tiles_;
   ThreadScratch scratch_;
   const LinearIsa& isa_;
 };
@@ -202,15 +208,21 @@ void run(const Launch& launch) {
   const uint64_t thread_bytes = ThreadScratch::bytes(k);
   const ThreadScratch scratch = ThreadScratch::at(memory + team.thread_index * thread_bytes, k);
   QuantizedRows x;
+  TiledRows tiles;
+  const bool use_amx = job.any_packed && num_tokens >= kFewestAmxTokens && has_linear_amx();
   if (job.any_packed) {
-    x = QuantizedRows::at(memory + team.num_threads * thread_bytes, num_tokens, k);
+    memory += team.num_threads * thread_bytes;
+    x = QuantizedRows::at(memory, num_tokens, k);
+    if (use_amx) tiles = TiledRows::at(memory + QuantizedRows::bytes(num_tokens, k), num_tokens, k);
     const Team::Range mine = team.share(num_tokens);
     for (uint64_t t = mine.begin; t < mine.end; ++t) {
       linear_isa().quantize_row(job.x + t * job.p.x_stride, k, x, t);
+      if (use_amx) amx_tile_row(x, k, t, tiles);
     }
     team.sync();
   }
-  Worker worker(job, x, scratch);
+  if (use_amx) amx_begin();
+  Worker worker(job, x, use_amx ? &tiles : nullptr, scratch);
   // Panels are numbered through all matrices; a gated pair counts once.
   const uint32_t num_streams = is_gated(job.epilogue) ? 1 : job.num_matrices;
   std::array<uint64_t, 4> first_panel{};
@@ -236,6 +248,7 @@ void run(const Launch& launch) {
     }
     begin = next_begin;
   }
+  if (use_amx) amx_end();
 }
 
 uint64_t scratch_bytes(const void* comptime_bytes, const void* params_bytes, uint32_t num_threads) {
@@ -243,7 +256,10 @@ uint64_t scratch_bytes(const void* comptime_bytes, const void* params_bytes, uin
   const auto& p = *static_cast<const LinearParams*>(params_bytes);
   bool any_packed = false;
   for (uint32_t i = 0; i < comptime.num_weights; ++i) any_packed |= is_packed_linear_dtype(comptime.weight_dtype[i]);
-  return num_threads * ThreadScratch::bytes(p.in_dim) + (any_packed ? QuantizedRows::bytes(p.num_rows, p.in_dim) : 0);
+  uint64_t bytes = num_threads * ThreadScratch::bytes(p.in_dim);
+  if (any_packed) bytes += QuantizedRows::bytes(p.num_rows, p.in_dim);
+  if (any_packed && p.num_rows >= kFewestAmxTokens && has_linear_amx()) bytes += TiledRows::bytes(p.num_rows, p.in_dim);
+  return bytes;
 }
 
 bool supports(const void* comptime_bytes) {

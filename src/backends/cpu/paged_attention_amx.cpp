@@ -157,8 +157,9 @@ TT_AMX_INLINE Halves load_key(const AttentionPart& part, const std::byte* row, u
 
 /// Keys [begin, end), begin a multiple of 16, as rows of halves.
 TT_AMX void prepare_key_rows(const AttentionPart& part, const Workspace& w, uint32_t begin, uint32_t end) {
-  for (uint32_t j = begin; j < end; ++j) {
-    const std::byte* row = part.k_pages + part.key_offset_bytes(j);
+  const std::byte* row = nullptr;
+  for (uint32_t j = begin; j < end; ++j, row += uint64_t{part.head_dim} * 2) {
+    if (j % kTileRows == 0) row = part.k_pages + part.key_offset_bytes(j);
     for (uint32_t d = 0; d < w.padded_dim; d += 32) {
       const Halves halves = load_key(part, row, d);
       _mm512_store_si512(w.k_high + uint64_t{j} * w.padded_dim + d, halves.high);
@@ -170,13 +171,16 @@ TT_AMX void prepare_key_rows(const AttentionPart& part, const Workspace& w, uint
 /// Tiles of 16 keys that meet [begin, end), turned so that keys run along rows; keys outside are zero.
 TT_AMX void prepare_key_tiles(const AttentionPart& part, const Workspace& w, uint32_t begin, uint32_t end) {
   for (uint32_t first = begin / 32 * 32; first < end; first += kTileRows) {
+    // The 16 keys lie side by side in one page; it is only looked up when one of them is wanted.
+    const bool wanted = first + kTileRows > begin;
+    const std::byte* rows = wanted ? part.k_pages + part.key_offset_bytes(first) : nullptr;
     for (uint32_t d = 0; d < w.padded_dim; d += 32) {
       __m512i high[16];
       __m512i low[16];
       for (uint32_t i = 0; i < kTileRows; ++i) {
         Halves halves{_mm512_setzero_si512(), _mm512_setzero_si512()};
         if (first + i >= begin && first + i < end) {
-          halves = load_key(part, part.k_pages + part.key_offset_bytes(first + i), d);
+          halves = load_key(part, rows + uint64_t{i} * part.head_dim * 2, d);
         }
         high[i] = halves.high;
         low[i] = halves.low;
@@ -198,9 +202,13 @@ TT_AMX_INLINE __m512i load_value(const AttentionPart& part, const std::byte* row
 /// Values in pairs of keys. Of 32 dimensions, the first tile holds quads 0, 2, 4, 6 and the second 1, 3, 5, 7: the
 /// order in which the interleaving instructions leave them; store_out puts it right. Keys outside are zero.
 TT_AMX void prepare_values(const AttentionPart& part, const Workspace& w, uint32_t begin, uint32_t end) {
+  const uint64_t row_bytes = uint64_t{part.head_dim} * 2;
+  const std::byte* rows = nullptr;  // of the 16 keys that j is among
   for (uint32_t j = begin / 32 * 32; j < (end + 31) / 32 * 32; j += 2) {
-    const std::byte* even = j >= begin && j < end ? part.v_pages + part.key_offset_bytes(j) : nullptr;
-    const std::byte* odd = j + 1 >= begin && j + 1 < end ? part.v_pages + part.key_offset_bytes(j + 1) : nullptr;
+    const uint32_t first = j / kTileRows * kTileRows;
+    if (j == first) rows = first + kTileRows > begin && first < end ? part.v_pages + part.key_offset_bytes(first) : nullptr;
+    const std::byte* even = j >= begin && j < end ? rows + (j - first) * row_bytes : nullptr;
+    const std::byte* odd = j + 1 >= begin && j + 1 < end ? rows + (j + 1 - first) * row_bytes : nullptr;
     for (uint32_t d = 0; d < w.padded_dim; d += 32) {
       const __m512i a = load_value(part, even, d);
       const __m512i b = load_value(part, odd, d);
@@ -367,10 +375,14 @@ TT_AMX void softmax_row(float* scores, uint32_t first, uint32_t end, uint32_t be
                                uint16_t* p_high, uint16_t* p_low, float& max_out, float& sum_out) {
   if (first > begin) std::fill(scores + begin, scores + first, -INFINITY);
   if (end < stop) std::fill(scores + end, scores + stop, -INFINITY);
-  __m512 highest = _mm512_set1_ps(kLowestScore);
-  for (uint32_t j = begin; j < stop; j += 16) highest = _mm512_max_ps(highest, _mm512_load_ps(scores + j));
-  const float max = _mm512_reduce_max_ps(highest);
-  highest = _mm512_set1_ps(max);
+  __m512 even_max = _mm512_set1_ps(kLowestScore);
+  __m512 odd_max = even_max;
+  for (uint32_t j = begin; j < stop; j += 32) {
+    even_max = _mm512_max_ps(even_max, _mm512_load_ps(scores + j));
+    odd_max = _mm512_max_ps(odd_max, _mm512_load_ps(scores + j + 16));
+  }
+  const float max = _mm512_reduce_max_ps(_mm512_max_ps(even_max, odd_max));
+  const __m512 highest = _mm512_set1_ps(max);
   __m512 even_sum = _mm512_setzero_ps();
   __m512 odd_sum = _mm512_setzero_ps();
   for (uint32_t j = begin; j < stop; j += 32) {

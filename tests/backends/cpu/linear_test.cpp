@@ -13,6 +13,7 @@
 
 #include "backends/cpu/cpu_device.h"
 #include "backends/cpu/cpu_info.h"
+#include "backends/cpu/linear_amx.h"
 #include "kernels/linear.h"
 #include "quant/block_format.h"
 
@@ -330,6 +331,8 @@ TEST(Linear, instruction_sets_agree) {
     Runner runner(2);
     const std::vector<float> best = runner.run(c);
     const std::vector<float> best_row = runner.run_rows(c, 20, 21);
+    cpu::disable_linear_amx(true);
+    EXPECT_EQ(best, runner.run(c)) << "without AMX, " << dtype_name(dtype);
     for (const int64_t target : {HWY_AVX3_DL, HWY_AVX3, HWY_AVX2, HWY_SSE4, HWY_NEON}) {
       if ((all & target) == 0) continue;
       hwy::SetSupportedTargetsForTest(target);
@@ -340,6 +343,7 @@ TEST(Linear, instruction_sets_agree) {
       EXPECT_EQ(0, std::memcmp(row.data(), y.data() + 20 * c.params.y_stride, row.size() * 4)) << hwy::TargetName(target);
       if (packed && target != HWY_SSE4) EXPECT_EQ(best, y) << hwy::TargetName(target) << " " << dtype_name(dtype);
     }
+    cpu::disable_linear_amx(false);
   }
 }
 
