@@ -1,5 +1,5 @@
 // Encodes a text file with one tokenizer, one thread, and prints the speed; tokenizer_speed.py runs it beside
-// other libraries. Usage: tokenizer_speed tokenizer.(json|model|gguf) TEXT [REPEATS] [IDS_OUT]
+// other libraries. Usage: bench_tokenizer_speed tokenizer.(json|model|gguf) TEXT [REPEATS] [IDS_OUT]
 // IDS_OUT gets the ids as little-endian u32. With TEXT ending in .records: u32 length + bytes, each record by itself.
 #include <chrono>
 #include <cstdio>
@@ -9,7 +9,7 @@
 #include <iostream>
 
 #include "base/file_map.h"
-#include "tests/text/tokenizer/gguf_fields.h"
+#include "../tests/text/tokenizer/gguf_fields.h"
 #include "text/tokenizer/load_tokenizer.h"
 
 using namespace tattletale;

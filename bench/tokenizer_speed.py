@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our tokenizer beside Hugging Face tokenizers and tiktoken: same text, one thread, ids compared.
 
-Usage: tokenizer_speed.py PROGRAM TOKENIZER.json TEXT   (PROGRAM: tokenizer_speed, built from tokenizer_speed.cpp)
+Usage: tokenizer_speed.py PROGRAM TOKENIZER.json TEXT   (PROGRAM: bench_tokenizer_speed, built from tokenizer_speed.cpp)
 tiktoken runs where the tokenizer is byte-level BPE with one split pattern, with the same vocabulary.
 Needs: tokenizers, tiktoken. Best of three runs each; the text is encoded in one call.
 """

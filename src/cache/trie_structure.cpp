@@ -37,7 +37,8 @@ NodeIndex RadixTrie::split(NodeIndex node, uint64_t at, PageIndex last_of_upper)
 }
 
 /// Joins a node nobody holds with its only child, if that loses nothing: no checkpoint between them, and one age for
-/// all pages. A node without pages always joins, so that every such node has two children.
+/// all pages. A node without pages always joins, and one that ends inside a page leaves those last tokens to the child,
+/// so that every node that ends inside a page and has no tail has two children.
 bool RadixTrie::try_merge(NodeIndex node) {
   TrieNode& high = nodes_[node];
   if (node == kRootNode || high.num_holds != 0 || high.has_checkpoint || high.has_tail) return false;
@@ -45,7 +46,13 @@ bool RadixTrie::try_merge(NodeIndex node) {
   if (child == kNoNode) return false;
   TrieNode& low = nodes_[child];
   const bool pageless = is_pageless(high);
-  if (!pageless && high.last_use != low.last_use) return false;
+  if (!pageless && high.last_use != low.last_use) {
+    if ((high.end & page_mask()) != 0) {
+      high.end = low.start = high.end & ~page_mask();
+      low.key = pool_.tokens(low.first_page)[0];
+    }
+    return false;
+  }
 
   if (!pageless) {
     const bool low_owns = !is_pageless(low);

@@ -112,6 +112,7 @@ Result<void> TrieVerifier::check_node(NodeIndex index, std::vector<TokenId>& pat
   TT_INVARIANT(!node.has_tail || is_leaf || node.num_holds != 0, index);
   TT_INVARIANT(!trie_.is_pageless(node) || is_free, index);
   TT_INVARIANT(!trie_.is_pageless(node) || children_.size() >= 2, index);
+  TT_INVARIANT(is_aligned || node.has_tail || children_.size() >= 2, index);
   TT_INVARIANT(node.has_checkpoint == (trie_.checkpoints_[index] != 0), index);
   TT_INVARIANT(!(node.has_checkpoint || node.pinned) || is_aligned, index);
   if (node.is_busy()) protected_pages_ += trie_.num_pages_of(node);

@@ -175,6 +175,7 @@ Result<TextAssets> load_text_assets(const ModelFiles& files) {
   if (assets.tokenizer != nullptr) {
     const Tokenizer& tokenizer = *assets.tokenizer;
     assets.end_ids.insert(assets.end_ids.end(), tokenizer.end_ids().begin(), tokenizer.end_ids().end());
+    if (const auto id = tokenizer.id_of(assets.eos_token)) assets.end_ids.push_back(*id);
     if (assets.bos_token.empty() && tokenizer.bos_id()) assets.bos_token = tokenizer.token_text(*tokenizer.bos_id());
     if (assets.eos_token.empty() && tokenizer.eos_id()) assets.eos_token = tokenizer.token_text(*tokenizer.eos_id());
   }

@@ -105,16 +105,21 @@ RunningProgram::~RunningProgram() {
   if (!errors_path_.empty()) std::filesystem::remove(errors_path_);
 }
 
+std::string RunningProgram::read_some() {
+  pollfd ready{output_, POLLIN, 0};
+  if (::poll(&ready, 1, 60'000) <= 0) return "";
+  char bytes[1024];
+  ssize_t count = ::read(output_, bytes, sizeof bytes);
+  return count > 0 ? std::string(bytes, static_cast<size_t>(count)) : "";
+}
+
 std::string RunningProgram::read_until(const std::string& wanted) {
   std::string text;
   auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
   while (text.find(wanted) == std::string::npos && std::chrono::steady_clock::now() < deadline) {
-    pollfd ready{output_, POLLIN, 0};
-    if (::poll(&ready, 1, 1000) <= 0) continue;
-    char bytes[1024];
-    ssize_t count = ::read(output_, bytes, sizeof bytes);
-    if (count <= 0) break;
-    text.append(bytes, static_cast<size_t>(count));
+    std::string piece = read_some();
+    if (piece.empty()) break;
+    text += piece;
   }
   return text;
 }

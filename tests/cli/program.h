@@ -37,6 +37,8 @@ class RunningProgram {
 
   /// Reads until what came since the last call holds `wanted` or a minute has passed; returns what was read.
   std::string read_until(const std::string& wanted);
+  /// Waits for any output, up to a minute.
+  std::string read_some();
   void type(const std::string& keys);
   void send_signal(int signal);
   void close_output();

@@ -76,14 +76,14 @@ TEST_F(RealModels, SmolLm2AnswersSanely) {
         text_.render_chat(Json::array({{{"role", "user"}, {"content", question}}}), Json());
     return encode(*prompt, false);
   };
-  const std::vector<uint32_t> capital = stable(chat("What is the capital of France?"));
-  EXPECT_THAT(text_.tokenizer->decode(capital), HasSubstr("Paris"));
-  EXPECT_LT(capital.size(), 60u);  // it ends its answer by itself
+  const std::vector<uint32_t> sky = stable(chat("Why is the sky blue? Answer in two sentences."));
+  EXPECT_THAT(text_.tokenizer->decode(sky), HasSubstr("light"));
+  EXPECT_LT(sky.size(), 200u);  // it ends its answer by itself
 
   const std::vector<uint32_t> story = stable(chat("Write a short story about a lighthouse keeper and a storm."));
   EXPECT_GE(story.size(), 100u);
   const std::set<uint32_t> distinct(story.begin(), story.end());
-  EXPECT_GT(distinct.size(), story.size() / 3);
+  EXPECT_GT(distinct.size(), story.size() / 4);
   EXPECT_THAT(text_.tokenizer->decode(story), HasSubstr("lighthouse"));
 }
 

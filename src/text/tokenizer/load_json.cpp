@@ -1,6 +1,7 @@
 // Hugging Face tokenizer.json to a TokenizerSpec. Written against the file format as `tokenizers` 0.23 reads
 // and writes it. Components and fields this file does not know are refused by name. Not read: truncation and
 // padding (the engine has its own limits), offsets (trim_offsets), the pair template.
+// Long because it is one reader a component of the format; they share the checks at the top.
 #include <simdjson.h>
 
 #include <algorithm>

@@ -70,7 +70,6 @@ TEST(jinja_limits, recursion) {
   expect_limit("{{ " + repeat("not ", 10000) + "1 }}");
   expect_limit("{{ " + repeat("-", 10000) + "1 }}");
   expect_limit(repeat("{% if 1 %}", 10000) + repeat("{% endif %}", 10000));
-  expect_limit("{{ 1" + repeat(" + 1", 5000) + " }}");
   expect_limit("{{ a" + repeat(".a", 5000) + " }}");
   expect_limit("{% set ns = namespace(l=[]) %}{% for i in range(5000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}");
   expect_limit("{% set ns = namespace(l=()) %}{% for i in range(5000) %}{% set ns.l = (ns.l,) %}{% endfor %}{{ {ns.l: 1} }}");
@@ -88,7 +87,7 @@ TEST(jinja_limits, long_but_flat_templates_work) {
   EXPECT_TRUE(run("{% if 0 %}" + repeat("{% elif 0 %}", 5000) + "{% endif %}"));
   EXPECT_TRUE(run("{{ 'a'" + repeat(" ~ 'a'", 5000) + " }}"));
   EXPECT_TRUE(run("{{ 'a'" + repeat(" | upper", 5000) + " }}"));
-  EXPECT_TRUE(run("{{ 'a'" + repeat(" + 'a'", 400) + " }}"));
+  EXPECT_TRUE(run("{{ 'a'" + repeat(" + 'a'", 5000) + " }}"));
 }
 
 TEST(jinja_errors, name_line_and_column) {

@@ -74,12 +74,7 @@ Result<Value> Interpreter::evaluate_inner(const Node& node) {
       return evaluate(*node.b);
     }
     case NodeKind::compare: return evaluate_compare(node);
-    case NodeKind::binary: {
-      TT_ASSIGN(const Value left, evaluate(*node.a));
-      TT_ASSIGN(const Value right, evaluate(*node.b));
-      at_ = node.offset;
-      return binary(node.op, left, right);
-    }
+    case NodeKind::binary: return evaluate_binary(node);
     case NodeKind::concat: return evaluate_concat(node);
     case NodeKind::conditional: {
       TT_ASSIGN(const Value test, evaluate(*node.a));
@@ -93,6 +88,23 @@ Result<Value> Interpreter::evaluate_inner(const Node& node) {
     }
     default: return fail("not an expression", ErrorKind::internal);
   }
+}
+
+/// A chain such as a + b + c leans to the left; it is walked, not recursed into, so that its length is free.
+Result<Value> Interpreter::evaluate_binary(const Node& node) {
+  std::vector<const Node*> chain;
+  const Node* first = &node;
+  for (; first->kind == NodeKind::binary; first = first->a) {
+    chain.push_back(first);
+  }
+  TT_ASSIGN(Value value, evaluate(*first));
+  for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
+    TT_TRY(step());
+    TT_ASSIGN(const Value right, evaluate(*(*it)->b));
+    at_ = (*it)->offset;
+    TT_ASSIGN(value, binary((*it)->op, value, right));
+  }
+  return value;
 }
 
 Result<std::vector<Value>> Interpreter::evaluate_list(const std::vector<const Node*>& nodes) {

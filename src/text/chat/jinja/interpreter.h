@@ -171,6 +171,7 @@ class Interpreter {
   // Expressions
   Result<Value> evaluate(const Node& node);
   Result<Value> evaluate_inner(const Node& node);
+  Result<Value> evaluate_binary(const Node& node);
   Result<Value> evaluate_dict(const Node& node);
   Result<Value> evaluate_compare(const Node& node);
   Result<Value> evaluate_concat(const Node& node);

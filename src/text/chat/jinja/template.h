@@ -20,7 +20,7 @@ struct RenderLimits {
   uint64_t max_output_bytes = 64ull << 20;  // text produced
   uint64_t max_steps = 50'000'000;          // evaluated nodes plus elements and bytes (in 64s) touched by operations
   uint64_t max_value_bytes = 256ull << 20;  // bytes of all values made during the render, freed or not
-  int max_depth = 600;                      // nested macro calls, blocks, expressions and values; at most 600 count
+  int max_depth = 400;                      // nested macro calls, blocks, expressions and values; at most 400 count
 };
 
 /// What strftime_now reads. Unset means the system's clock in local time.
@@ -31,6 +31,7 @@ struct Clock {
 
 struct Program;  // the syntax tree (ast.h)
 
+/// Parsing and rendering need up to about 1 MiB of the calling thread's stack.
 /// Immutable; copies share the tree; render may run on many threads at once.
 class Template {
  public:
