@@ -3,13 +3,17 @@
 //   bench_linear [--dtype q4_1,q8_0] [--shape NxK,NxK] [--tokens 1,8,512] [--threads 1,2] [--gated]
 //                [--cycle-mb 96]
 // Every case cycles through copies of the matrix that together reach --cycle-mb, as the layers of a model would.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,7 +46,12 @@ double best_time_s(double budget_s, Body&& body) {
 
 /// Bytes per second that `num_threads` threads read together from memory of cycle_bytes.
 double read_bandwidth(uint32_t num_threads) {
-  std::vector<uint64_t> memory(cycle_bytes / 8, 1);
+  // Large pages, as the device's own buffers have.
+  constexpr size_t kLargePage = 2 << 20;
+  const std::unique_ptr<void, decltype(&std::free)> owner(std::aligned_alloc(kLargePage, cycle_bytes), &std::free);
+  ::madvise(owner.get(), cycle_bytes, MADV_HUGEPAGE);
+  const std::span<uint64_t> memory(static_cast<uint64_t*>(owner.get()), cycle_bytes / 8);
+  std::fill(memory.begin(), memory.end(), 1);
   const auto read = [&](uint32_t i) {
     const uint64_t begin = memory.size() * i / num_threads, end = memory.size() * (i + 1) / num_threads;
     uint64_t sums[32] = {};
@@ -151,7 +160,7 @@ int run(int argc, char** argv) {
       return 2;
     }
   }
-  cycle_bytes = std::stoull(cycle_mb) << 20;
+  cycle_bytes = std::max<uint64_t>(2, std::stoull(cycle_mb) & ~uint64_t{1}) << 20;
   std::printf("%s, %s\n", open_cpu_device(1).value()->caps().name.c_str(), open_cpu_device(1).value()->caps().isa.c_str());
   std::printf("%-7s %12s %6s %7s %10s %8s %6s %9s\n", "format", "N x K", "tokens", "threads", "us", "GB/s", "share", "GMAC/s");
   for (const std::string& thread_text : split(threads)) {

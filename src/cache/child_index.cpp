@@ -15,7 +15,9 @@ void insert_by_key(NodeArena& nodes, NodeIndex& root, NodeIndex x, uint32_t& dep
 
 }  // namespace
 
-bool ChildIndex::allocate(uint64_t max_fans) { return fans_.allocate(max_fans + 1) && info_.allocate(max_fans + 1); }
+bool ChildIndex::allocate(uint64_t max_fans, bool touch_now) {
+  return fans_.allocate(max_fans + 1, touch_now) && info_.allocate(max_fans + 1, touch_now);
+}
 
 uint32_t ChildIndex::take_fan() {
   uint32_t fan = free_fan_;

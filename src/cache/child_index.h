@@ -13,7 +13,7 @@ namespace tattletale {
 class ChildIndex {
  public:
   /// Fans are an aid: when max_fans are in use, trees simply stay trees.
-  bool allocate(uint64_t max_fans);
+  bool allocate(uint64_t max_fans, bool touch_now);
 
   /// The child of `owner` whose first token is `key`, or kNoNode.
   NodeIndex find(const NodeArena& nodes, NodeIndex owner, uint32_t key) const {
@@ -52,6 +52,7 @@ class ChildIndex {
     if (nodes[owner].children != 0) visit_slot(nodes[owner].children, visit);
   }
   uint64_t num_fans() const { return num_fans_; }
+  static constexpr uint64_t kFanBytes = 64 * 4 + 16;
 
  private:
   friend class TrieVerifier;

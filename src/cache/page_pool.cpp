@@ -21,7 +21,8 @@ Result<PagePool> PagePool::create(const PagePoolOptions& options) {
   pool.first_page_ = options.first_page;
   pool.page_shift_ = static_cast<uint32_t>(std::countr_zero(options.page_tokens));
   const uint64_t num_indices = options.num_pages + 1;
-  if (!pool.links_.allocate(num_indices) || !pool.tokens_.allocate(num_indices << pool.page_shift_)) {
+  if (!pool.links_.allocate(num_indices, options.touch_memory_now) ||
+      !pool.tokens_.allocate(num_indices << pool.page_shift_, options.touch_memory_now)) {
     return make_error(ErrorKind::out_of_memory, "page pool",
                       "no memory for the tokens of " + std::to_string(options.num_pages) + " pages; use fewer pages");
   }

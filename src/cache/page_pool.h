@@ -24,6 +24,9 @@ struct PagePoolOptions {
   uint64_t num_pages = 0;     // 1 .. kMaxPoolPages
   uint32_t page_tokens = 16;  // a power of two, 16 .. 256
   PageId first_page = 0;      // pages are numbered first_page .. first_page + num_pages - 1
+  /// Touch all bookkeeping memory at creation (about 10 bytes a token of the pool), so that no request waits for a page
+  /// fault. False leaves it to be touched as pages are used.
+  bool touch_memory_now = true;
 };
 
 inline constexpr uint64_t kMaxPoolPages = (uint64_t{1} << 30) - 8;
@@ -33,7 +36,7 @@ inline constexpr uint64_t kMaxPoolPages = (uint64_t{1} << 30) - 8;
 class PagePool {
  public:
   /// Errors: invalid_argument if page_tokens is no power of two in 16..256 or num_pages is out of range;
-  /// out_of_memory. Takes (4 * page_tokens + 8) * num_pages bytes of address space, touched as pages are used.
+  /// out_of_memory. Takes (4 * page_tokens + 8) * num_pages bytes.
   static Result<PagePool> create(const PagePoolOptions& options);
 
   uint64_t num_pages() const { return num_pages_; }

@@ -29,8 +29,9 @@ Result<std::unique_ptr<RadixTrie>> RadixTrie::create(TrieOptions options) {
   trie->pool_ = std::move(pool);
   // Every leaf owns a page and every node without one has two children, so there are fewer nodes than 2 * pages.
   const uint64_t max_nodes = 2 * options.pool.num_pages + 8;
-  if (!trie->nodes_.allocate(max_nodes) || !trie->children_.allocate(max_nodes / 4 + 64) ||
-      !trie->checkpoints_.allocate(max_nodes + 2)) {
+  const bool touch_now = options.pool.touch_memory_now;
+  if (!trie->nodes_.allocate(max_nodes, touch_now) || !trie->children_.allocate(max_nodes / 16 + 64, touch_now) ||
+      !trie->checkpoints_.allocate(max_nodes + 2, false)) {
     return make_error(ErrorKind::out_of_memory, "radix trie",
                       "no memory for the nodes of " + std::to_string(options.pool.num_pages) +
                           " pages; use fewer pages");

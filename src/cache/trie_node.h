@@ -69,8 +69,8 @@ struct OrderLinks {
 /// Nodes with stable indices and a free list. Entry 0 stands for "no node", entry 1 is the root.
 class NodeArena {
  public:
-  bool allocate(uint64_t max_nodes) {
-    if (!nodes_.allocate(max_nodes + 2)) return false;
+  bool allocate(uint64_t max_nodes, bool touch_now) {
+    if (!nodes_.allocate(max_nodes + 2, touch_now)) return false;
     nodes_[kNoNode].sibling_parity = nodes_[kNoNode].order_parity = 1;  // rank -1
     return true;
   }

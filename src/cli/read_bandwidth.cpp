@@ -10,19 +10,27 @@
 namespace tattletale::cli {
 namespace {
 
-/// 64 bytes at a time; the compiler makes of it what the target has.
+// One copy for each vector width, chosen when the program starts, where the compiler can do that.
+#if defined(__x86_64__) && defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+#define TT_WIDEST [[gnu::target_clones("avx512f", "avx2", "default")]]
+#else
+#define TT_WIDEST
+#endif
+
+/// 64 bytes at a time, in as many instructions as the target needs.
 using Chunk = uint64_t __attribute__((vector_size(64)));
 
-uint64_t read_chunks(const Chunk* chunks, size_t count) {
+/// Reads four stretches side by side, so that more of the core's prefetchers are at work.
+TT_WIDEST uint64_t read_chunks(const Chunk* chunks, size_t count) {
+  const size_t quarter = count / 4;
   Chunk a{}, b{}, c{}, d{};
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
+  for (size_t i = 0; i < quarter; ++i) {
     a ^= chunks[i];
-    b ^= chunks[i + 1];
-    c ^= chunks[i + 2];
-    d ^= chunks[i + 3];
+    b ^= chunks[quarter + i];
+    c ^= chunks[2 * quarter + i];
+    d ^= chunks[3 * quarter + i];
   }
-  for (; i < count; ++i) a ^= chunks[i];
+  for (size_t i = 4 * quarter; i < count; ++i) a ^= chunks[i];
   a ^= b ^ c ^ d;
   return a[0] ^ a[1] ^ a[2] ^ a[3] ^ a[4] ^ a[5] ^ a[6] ^ a[7];
 }

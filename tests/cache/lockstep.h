@@ -90,9 +90,12 @@ class Lockstep {
   bool drain() {
     while (!requests_.empty()) drop(0);
     for (auto& [key, page] : model_.pages()) {
-      if (page.pinned) expect(trie_->unpin(key), "unpin at the end");
-      if (page.pinned) page.num_holds -= 1;
+      if (!page.pinned) continue;
+      expect(trie_->unpin(key), "unpin at the end");
+      model_.tick();
+      model_.touch(key);
       page.pinned = false;
+      --page.num_holds;
     }
     evict(options_.num_pages);
     verify();

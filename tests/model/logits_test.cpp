@@ -107,7 +107,7 @@ class StoredFormat : public ::testing::TestWithParam<DType> {};
 // A quantized model against the f32 model of the same, decoded weights: exact on the twins. Devices may round
 // activations to 8 bits per block of 32; how far that moves the logits depends on the model (percents in these small,
 // chaotic ones), so the yardstick is the twin with that very rounding. Roundings of other devices are no coarser, but
-// fall elsewhere: twice its distance is allowed.
+// fall elsewhere: one and a half times its distance is allowed.
 TEST_P(StoredFormat, MatchesItsDequantizedModel) {
   const DType dtype = GetParam();
   for (const char* name : {"llama_llama3_v5", "qwen3_head_dim_given", "gemma3_v4"}) {
@@ -123,7 +123,7 @@ TEST_P(StoredFormat, MatchesItsDequantizedModel) {
     ASSERT_TRUE(cpu.has_value()) << cpu.error().message();
     EXPECT_LT(row_error(*twin, *expected, kTinyVocab), kF32Tolerance) << name;
     const double yardstick = rms_error(*rounded, *expected);
-    EXPECT_LT(rms_error(*cpu, *expected), std::max(2.0 * yardstick, kF32Tolerance)) << name;
+    EXPECT_LT(rms_error(*cpu, *expected), std::max(1.5 * yardstick, kF32Tolerance)) << name;
     RecordProperty(std::string(name) + "_yardstick", std::to_string(yardstick));
     RecordProperty(std::string(name) + "_cpu_to_exact", std::to_string(rms_error(*cpu, *expected)));
     RecordProperty(std::string(name) + "_cpu_to_rounded", std::to_string(rms_error(*cpu, *rounded)));

@@ -95,7 +95,7 @@ bool has_linear_amx() {
 
 namespace {
 
-// Tile registers: 0..3 products, 4 and 5 tokens and rows of a group of 32, 6 and 7 of a group of 16.
+// Tile registers: 0 and 1 products, 4 and 5 tokens and rows of a group of 32, 6 and 7 of a group of 16.
 struct alignas(64) TileConfig {
   uint8_t palette = 1;
   uint8_t start_row = 0;
@@ -104,7 +104,9 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 8, 16, 4};
 };
 
-constexpr uint64_t kBatch = 4;  // groups whose products are under way together
+// Groups whose products are under way together. Two such batches fill 4 KB; with more, loads would meet unfinished
+// stores whose addresses have the same low 12 bits, which the processor takes for the same address.
+constexpr uint64_t kBatch = 2;
 
 template <int C, int Group>
 inline void product(const int8_t* q, const uint8_t* w, int32_t* out) {
@@ -130,8 +132,6 @@ inline void products(const PackedPanel& panel, const int8_t* q, uint64_t g, uint
   const uint8_t* w = panel.q + g * Group * 16;
   if (count > 0) product<0, Group>(tokens(0), w, out);
   if (count > 1) product<1, Group>(tokens(1), w + Group * 16, out + 256);
-  if (count > 2) product<2, Group>(tokens(2), w + 2 * Group * 16, out + 512);
-  if (count > 3) product<3, Group>(tokens(3), w + 3 * Group * 16, out + 768);
 }
 
 /// One tile of 16 tokens times one panel.

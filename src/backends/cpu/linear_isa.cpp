@@ -24,42 +24,39 @@ namespace {
 constexpr uint32_t kSmallestAmaxBits = 0x0da24260;  // 1e-30
 constexpr uint32_t kInfinityBits = 0x7f800000;
 
-void quantize_block(const float* x, int8_t* q, float& scale, int32_t sums[2]) {
-  uint32_t amax_bits = 0;
-  for (int i = 0; i < 32; ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, x + i, 4);
-    bits &= 0x7fffffffu;
-    amax_bits = bits > amax_bits ? bits : amax_bits;
+HWY_INLINE void quantize_block(const float* x, int8_t* q, float& scale, int32_t sums[2]) {
+  const FloatTag d;
+  const hn::RebindToSigned<FloatTag> di;
+  const hn::Rebind<int8_t, FloatTag> d8;
+  const size_t lanes = hn::Lanes(d);
+  auto largest = hn::Zero(di);  // magnitudes compare as integers, and NaN is larger than all
+  for (size_t i = 0; i < 32; i += lanes) {
+    const auto bits = hn::BitCast(di, hn::LoadU(d, x + i));
+    largest = hn::Max(largest, hn::And(bits, hn::Set(di, 0x7fffffff)));
   }
-  float amax;
-  std::memcpy(&amax, &amax_bits, 4);
+  const auto amax_bits = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, largest)));
   sums[0] = sums[1] = 0;
   if (amax_bits < kSmallestAmaxBits || amax_bits >= kInfinityBits) {
     std::memset(q, 0, 32);
     scale = amax_bits < kInfinityBits ? 0.0f : __builtin_nanf("");  // an infinity or NaN in x must show in y
     return;
   }
-  const float inverse = 127.0f / amax;
+  float amax;
+  std::memcpy(&amax, &amax_bits, 4);
   scale = amax * (1.0f / 127.0f);
-  // Adding 1.5 * 2^23 rounds to nearest even and leaves the integer in the low bits.
-  for (int half = 0; half < 2; ++half) {
-    int32_t sum = 0;
-    for (int i = 16 * half; i < 16 * half + 16; ++i) {
-      const float scaled = x[i] * inverse;
-      const float shifted = scaled + 12582912.0f;
-      int32_t bits;
-      std::memcpy(&bits, &shifted, 4);
-      const int32_t value = bits - 0x4b400000;
-      q[i] = static_cast<int8_t>(value);
-      sum += value;
+  const auto inverse = hn::Set(d, 127.0f / amax);
+  for (size_t half = 0; half < 2; ++half) {
+    auto sum = hn::Zero(di);
+    for (size_t i = 16 * half; i < 16 * half + 16; i += lanes) {
+      const auto value = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), inverse));  // ties to even
+      sum = hn::Add(sum, value);
+      hn::StoreU(hn::DemoteTo(d8, value), d8, q + i);
     }
-    sums[half] = sum;
+    sums[half] = hn::GetLane(hn::SumOfLanes(di, sum));
   }
 }
 
 void quantize_row(const float* x, uint64_t k, const QuantizedRows& out, uint64_t t) {
-#pragma clang fp contract(off)
   for (uint64_t b = 0; b < k / 32; ++b) {
     float scale;
     int32_t sums[2];
@@ -91,6 +88,12 @@ void pack_block(const PanelRows& rows, uint64_t b, uint8_t* q, float* scale, flo
   }
 }
 
+/// Sixteen rows read side by side are more streams than the processor's own prefetcher follows; the rows lie one after
+/// the other, so the next panel is one run of memory. Prefetching may pass the end of a mapping: it never faults.
+HWY_INLINE void prefetch(const uint8_t* begin, const uint8_t* end) {
+  for (const uint8_t* p = begin; p < end; p += 64) __builtin_prefetch(p, 0, 3);
+}
+
 /// Unpacks the blocks [b0, b1) of the rows to the panel's beginning.
 template <class F>
 HWY_INLINE void pack_blocks(const PanelRows& rows, uint64_t b0, uint64_t b1, const PackedPanel& out) {
@@ -99,6 +102,10 @@ HWY_INLINE void pack_blocks(const PanelRows& rows, uint64_t b0, uint64_t b1, con
     uint8_t* q = out.q + (b - b0) * F::kElements * 16;
     float* scale = out.scale + (b - b0) * kGroups * 16;
     float* min = out.min + (b - b0) * kGroups * 16;
+    if (rows.next != nullptr) {
+      constexpr uint64_t kColumnBytes = kPanelRows * sizeof(typename F::Block);
+      prefetch(rows.next + b * kColumnBytes, rows.next + (b + 1) * kColumnBytes);
+    }
 #if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
     if (rows.stride_bytes != 0) {
       pack_column<F>(rows.row[0], rows.stride_bytes, b, q, scale, min);
@@ -114,12 +121,6 @@ void pack_format(const PanelRows& rows, uint64_t k, const PackedPanel& out) {
   pack_blocks<F>(rows, 0, k / F::kElements, out);
 }
 
-/// Sixteen rows read side by side are more streams than the processor's own prefetcher follows; the rows lie one after
-/// the other, so the next panel is one run of memory. Prefetching may pass the end of a mapping: it never faults.
-HWY_INLINE void prefetch(const uint8_t* begin, const uint8_t* end) {
-  for (const uint8_t* p = begin; p < end; p += 64) __builtin_prefetch(p, 0, 3);
-}
-
 /// One token: unpacks a little at a time, to stay in the first-level cache, and continues the sums.
 template <class F>
 void dot_stored_format(const PanelRows& rows, const QuantizedRows& x, uint64_t k, uint64_t t, const PackedPanel& scratch,
@@ -130,10 +131,6 @@ void dot_stored_format(const PanelRows& rows, const QuantizedRows& x, uint64_t k
   std::memset(acc, 0, 16 * sizeof(float));
   for (uint64_t b = 0; b < num_blocks; b += kBlocks) {
     const uint64_t end = b + kBlocks < num_blocks ? b + kBlocks : num_blocks;
-    if (rows.next != nullptr) {
-      prefetch(rows.next + b * kPanelRows * sizeof(typename F::Block),
-               rows.next + end * kPanelRows * sizeof(typename F::Block));
-    }
     pack_blocks<F>(rows, b, end, scratch);
     dot_tile<F, 1>(scratch, x, k, t, b * kGroups, end * kGroups, acc);
   }

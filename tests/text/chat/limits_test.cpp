@@ -61,6 +61,22 @@ TEST(jinja_limits, endless_work) {
   expect_limit("{% for i in range(100000) %}xxxxxxxx{% endfor %}", limits);
 }
 
+TEST(jinja_limits, long_needles_are_found_in_linear_time) {
+  const Json context = {{"text", repeat("a", 2'000'000)}, {"needle", repeat("a", 1'000'000) + "b"}};
+  for (const char* source : {"{{ needle in text }}", "{{ text.find(needle) }}", "{{ text.count(needle) }}",
+                             "{{ text.split(needle) | length }}", "{{ text | replace(needle, '') | length }}"}) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(run(source, context)) << source;
+    EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 5.0) << source;
+  }
+  const auto found = run("{{ (text ~ 'b').find(needle) }} {{ (text ~ 'b').count(needle) }}", context);
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(*found, "1000000 1");
+  const auto right = run("{{ text.rfind(needle) }}", context);
+  ASSERT_FALSE(right);
+  EXPECT_EQ(right.error().kind, ErrorKind::limit_exceeded);
+}
+
 TEST(jinja_limits, recursion) {
   expect_limit("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}");
   expect_limit("{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{% call m() %}{% endcall %}");

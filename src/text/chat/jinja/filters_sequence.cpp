@@ -384,6 +384,7 @@ Result<Value> map_filter(Interpreter& in, const Value& self, Args& args) {
     TT_TRY(in.step());
     const Interpreter::Level level(in);
     TT_TRY(level.check());
+    TT_TRY(in.step(args.positional.size() + args.named.size()));
     Args copy = args;
     TT_ASSIGN(Value value, filter(in, item, copy));
     out.push_back(std::move(value));
@@ -421,6 +422,7 @@ Result<Value> choose(Interpreter& in, const Value& self, Args& args, bool keep, 
     }
     bool holds = in.truthy(value);
     if (test != nullptr) {
+      TT_TRY(in.step(args.positional.size() + args.named.size()));
       Args copy = args;
       TT_ASSIGN(const Value result, test(in, value, copy));
       holds = in.truthy(result);

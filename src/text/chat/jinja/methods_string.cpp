@@ -98,7 +98,7 @@ Result<Value> split(Interpreter& in, const Value& self, Args& args) {
   }
   std::vector<std::string_view> parts;
   for (int64_t left = limit; left != 0; --left) {
-    const size_t at = text.find(separator);
+    const size_t at = find_text(text, separator);
     if (at == std::string_view::npos) {
       break;
     }
@@ -122,6 +122,7 @@ Result<Value> rsplit(Interpreter& in, const Value& self, Args& args) {
   if (separator.empty()) {
     return in.fail("the separator of rsplit is empty");
   }
+  TT_TRY(in.step(text.size() / 64 * separator.size()));  // the search from the right is quadratic at worst
   std::vector<std::string_view> parts;
   for (int64_t left = limit; left != 0; --left) {
     const size_t at = text.rfind(separator);
@@ -149,9 +150,9 @@ Result<Value> partition(Interpreter& in, const Value& self, Args& args) {
     return in.fail("the separator of partition is empty");
   }
   const std::string& text = self.as_string();
-  TT_TRY(in.step(text.size() / 16));
+  TT_TRY(in.step(kRight ? text.size() / 64 * separator.size() : text.size() / 16));
   TT_TRY(in.reserve(text.size()));
-  const size_t at = kRight ? text.rfind(separator) : text.find(separator);
+  const size_t at = kRight ? text.rfind(separator) : find_text(text, separator);
   if (at == std::string::npos) {
     return kRight ? in.tuple({in.string(""), in.string(""), self}) : in.tuple({self, in.string(""), in.string("")});
   }
@@ -213,8 +214,8 @@ Result<int64_t> find_position(Interpreter& in, const Value& self, Args& args, bo
   bool empty = false;
   TT_TRY(bounds(in, self, bound, 1, from, to, empty));
   const std::string_view text = std::string_view(self.as_string()).substr(0, to);
-  TT_TRY(in.step(text.size() / 4));
-  size_t at = empty ? std::string_view::npos : right ? text.rfind(needle) : text.find(needle, from);
+  TT_TRY(in.step(text.size() / 4 + (right ? text.size() / 64 * needle.size() : 0)));
+  size_t at = empty ? std::string_view::npos : right ? text.rfind(needle) : find_text(text, needle, from);
   if (at == std::string_view::npos || at < from) {
     return -1;
   }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "text/chat/jinja/interpreter.h"
+#include "text/chat/jinja/text_functions.h"
 #include "text/chat/jinja/unicode.h"
 
 namespace tattletale::jinja {
@@ -250,7 +251,7 @@ Result<bool> Interpreter::contains(const Value& container, const Value& item) {
                                    : fail_type("a string on the left of \"in\" a string", item);
       }
       TT_TRY(step(container.as_string().size() / 16));
-      return container.as_string().find(item.as_string()) != std::string::npos;
+      return find_text(container.as_string(), item.as_string()) != std::string::npos;
     case Kind::dict: {
       TT_ASSIGN(const uint64_t key_hash, hash(item));
       return container.as<Dict>()->find(item, key_hash) != nullptr;

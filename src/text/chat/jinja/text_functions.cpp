@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <vector>
 
 #include "text/chat/jinja/unicode.h"
 
@@ -23,12 +24,38 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
+size_t find_text(std::string_view text, std::string_view needle, size_t from) {
+  constexpr size_t kShort = 64;  // up to here the library's search is fast enough even at its worst
+  if (needle.size() <= kShort || from > text.size() || needle.size() > text.size() - from) {
+    return text.find(needle, from);
+  }
+  // Knuth, Morris and Pratt: border[i] is the longest proper border of needle[0..i].
+  std::vector<uint32_t> border(needle.size(), 0);
+  for (size_t i = 1, matched = 0; i < needle.size(); ++i) {
+    while (matched > 0 && needle[i] != needle[matched]) {
+      matched = border[matched - 1];
+    }
+    matched += needle[i] == needle[matched];
+    border[i] = static_cast<uint32_t>(matched);
+  }
+  for (size_t i = from, matched = 0; i < text.size(); ++i) {
+    while (matched > 0 && text[i] != needle[matched]) {
+      matched = border[matched - 1];
+    }
+    matched += text[i] == needle[matched];
+    if (matched == needle.size()) {
+      return i + 1 - needle.size();
+    }
+  }
+  return std::string_view::npos;
+}
+
 uint64_t count_matches(std::string_view text, std::string_view needle) {
   if (needle.empty()) {
     return count_characters(text) + 1;
   }
   uint64_t count = 0;
-  for (size_t at = text.find(needle); at != std::string_view::npos; at = text.find(needle, at + needle.size())) {
+  for (size_t at = find_text(text, needle); at != std::string_view::npos; at = find_text(text, needle, at + needle.size())) {
     ++count;
   }
   return count;
@@ -50,7 +77,7 @@ std::string replace_text(std::string_view text, std::string_view from, std::stri
     }
     return out += text.substr(start);
   }
-  for (size_t at = text.find(from); at != std::string_view::npos && count != 0; at = text.find(from, start)) {
+  for (size_t at = find_text(text, from); at != std::string_view::npos && count != 0; at = find_text(text, from, start)) {
     out += text.substr(start, at - start);
     out += to;
     start = at + from.size();

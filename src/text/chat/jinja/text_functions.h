@@ -12,6 +12,9 @@ namespace tattletale::jinja {
 /// The five characters HTML cares about, as markupsafe writes them. At most five bytes per byte.
 std::string escape_html(std::string_view text);
 
+/// text.find(needle, from) in time linear in both sizes, for any input.
+size_t find_text(std::string_view text, std::string_view needle, size_t from = 0);
+
 /// How often `needle` stands in `text`, without overlap; characters + 1 for an empty needle.
 uint64_t count_matches(std::string_view text, std::string_view needle);
 
