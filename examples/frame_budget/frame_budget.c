@@ -25,8 +25,8 @@ static void sleep_seconds(double seconds) {
   nanosleep(&pause, NULL);
 }
 
-/* Steps the model while another step is likely to fit. One step is always taken, so that the answer moves on even
- * when a step is longer than the budget. Returns TT_OK or the status of the step that failed. */
+/* Steps the model while another step is likely to fit. One step is always taken, so that the answer moves on
+ * even when a step is longer than the budget. Returns TT_OK or the status of the step that failed. */
 static tt_status step_within(tt_model* model, double budget_seconds, double* step_seconds, tt_error* error) {
   double start = now_seconds();
   int more = 1;
@@ -78,9 +78,9 @@ int main(int argc, char** argv) {
 
   tt_model_options options;
   tt_model_options_defaults(&options);
-  options.num_threads = 1;      /* the others draw */
+  options.num_threads = 1; /* the others draw */
   options.context_tokens = 1024;
-  options.step_tokens = 16;     /* short steps: a long prompt is read over many frames */
+  options.step_tokens = 16; /* short steps: a long prompt is read over many frames */
   tt_status status = tt_model_load(argv[1], &options, &model, &error);
   if (status == TT_OK) status = tt_session_create(model, &session, &error);
   if (status == TT_OK) {

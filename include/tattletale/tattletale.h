@@ -52,8 +52,8 @@ typedef struct tt_tokens {
 void tt_string_free(tt_string* string);
 void tt_tokens_free(tt_tokens* tokens);
 
-uint32_t tt_api_version(void);    /* TT_API_VERSION of the library */
-const char* tt_version(void);     /* "0.1.0" */
+uint32_t tt_api_version(void); /* TT_API_VERSION of the library */
+const char* tt_version(void);  /* "0.1.0" */
 const char* tt_status_name(tt_status status);
 
 /* ---- Devices ------------------------------------------------------------------------------------------- */
@@ -65,13 +65,14 @@ tt_status tt_devices_json(tt_string* out, tt_error* error);
 
 typedef struct tt_model_options {
   size_t struct_size;
-  const char* device;        /* "auto" or "cpu"; null is "auto" */
-  uint32_t num_threads;      /* 0: one per core this process may use */
-  uint64_t context_tokens;   /* longest prompt + answer; 0: the model's own, as far as a quarter of memory holds it */
-  uint64_t kv_tokens;        /* tokens of KV cache shared by all sessions; 0: context_tokens */
-  const char* kv_dtype;      /* "f16", "bf16" or "f32"; null is "f16" */
-  uint32_t page_tokens;      /* 16..256, a power of two; 0: the default */
-  uint32_t step_tokens;      /* most tokens computed in one step (prefill chunk); 0: 512 */
+  const char* device;      /* "auto" or "cpu"; null is "auto" */
+  uint32_t num_threads;    /* 0: one per core this process may use */
+  uint64_t context_tokens; /* longest prompt + answer; 0: the model's own, as far as a quarter of memory holds
+                              it */
+  uint64_t kv_tokens;      /* tokens of KV cache shared by all sessions; 0: context_tokens */
+  const char* kv_dtype;    /* "f16", "bf16" or "f32"; null is "f16" */
+  uint32_t page_tokens;    /* 16..256, a power of two; 0: the default */
+  uint32_t step_tokens;    /* most tokens computed in one step (prefill chunk); 0: 512 */
 } tt_model_options;
 void tt_model_options_defaults(tt_model_options* options);
 
@@ -82,8 +83,8 @@ tt_status tt_model_load(const char* path, const tt_model_options* options, tt_mo
 /* Frees the model once its sessions are freed; null is ignored. */
 void tt_model_free(tt_model* model);
 
-/* JSON object: arch, format, parameters, weight_bytes, decode_weight_bytes, context_tokens, layers, dims, rope,
- * tokenizer, chat_template, device, threads, kv_page_tokens, kv_bytes_per_token, allocated_bytes. */
+/* JSON object: arch, format, parameters, weight_bytes, decode_weight_bytes, context_tokens, layers, dims,
+ * rope, tokenizer, chat_template, device, threads, kv_page_tokens, kv_bytes_per_token, allocated_bytes. */
 tt_status tt_model_info_json(tt_model* model, tt_string* out, tt_error* error);
 
 /* As tt_model_info_json but for a file, without loading it on a device: metadata keys and every tensor with
@@ -102,15 +103,15 @@ tt_status tt_detokenize(tt_model* model, const uint32_t* tokens, size_t num_toke
 /* A model that can only tokenize, detokenize and apply its chat template: opens in milliseconds. */
 tt_status tt_tokenizer_load(const char* path, tt_model** out, tt_error* error);
 
-/* Renders messages (JSON array of {"role", "content", ...}) and tools (JSON array or null) by the model's chat
- * template, ending where the assistant's answer begins. */
-tt_status tt_apply_chat_template(tt_model* model, const char* messages_json, const char* tools_json, tt_string* out,
-                                 tt_error* error);
+/* Renders messages (JSON array of {"role", "content", ...}) and tools (JSON array or null) by the model's
+ * chat template, ending where the assistant's answer begins. */
+tt_status tt_apply_chat_template(tt_model* model, const char* messages_json, const char* tools_json,
+                                 tt_string* out, tt_error* error);
 
 /* ---- Generation ---------------------------------------------------------------------------------------- */
 
-/* One conversation: keeps the keys and values of its tokens from request to request, and reuses as many as the
- * next prompt shares with them. */
+/* One conversation: keeps the keys and values of its tokens from request to request, and reuses as many as
+ * the next prompt shares with them. */
 tt_status tt_session_create(tt_model* model, tt_session** out, tt_error* error);
 void tt_session_free(tt_session* session); /* cancels what runs; null is ignored */
 
@@ -122,32 +123,32 @@ typedef struct tt_request {
   const uint32_t* tokens;
   size_t num_tokens;
 
-  uint32_t max_new_tokens;   /* 0: up to the context's end */
-  float temperature;         /* 0: greedy */
-  uint32_t top_k;            /* 0: off */
-  float top_p;               /* 1: off */
-  float min_p;               /* 0: off */
-  float repetition_penalty;  /* 1: off */
+  uint32_t max_new_tokens;    /* 0: up to the context's end */
+  float temperature;          /* 0: greedy */
+  uint32_t top_k;             /* 0: off */
+  float top_p;                /* 1: off */
+  float min_p;                /* 0: off */
+  float repetition_penalty;   /* 1: off */
   uint32_t repetition_window; /* last tokens it looks at; 0: all */
-  uint64_t seed;             /* same seed, prompt and options: same text */
-  const char* const* stop;   /* stop strings, not part of the answer */
+  uint64_t seed;              /* same seed, prompt and options: same text */
+  const char* const* stop;    /* stop strings, not part of the answer */
   size_t num_stop;
-  int ignore_end;            /* 1: go on past the model's end-of-text tokens (benchmarks) */
+  int ignore_end; /* 1: go on past the model's end-of-text tokens (benchmarks) */
 } tt_request;
 /* Greedy settings replaced by the model's generation_config.json where it has one. */
 void tt_request_defaults(tt_model* model, tt_request* request);
 
-/* Starts an answer. Errors at once: a prompt longer than the context (TT_LIMIT_EXCEEDED with both numbers), a session
- * that is still answering, sampling values out of range. The strings and arrays are copied. */
+/* Starts an answer. Errors at once: a prompt longer than the context (TT_LIMIT_EXCEEDED with both numbers), a
+ * session that is still answering, sampling values out of range. The strings and arrays are copied. */
 tt_status tt_submit(tt_session* session, const tt_request* request, tt_error* error);
 
 typedef enum tt_finish {
   TT_RUNNING = 0,
-  TT_FINISH_STOP = 1,      /* the model ended its answer */
+  TT_FINISH_STOP = 1, /* the model ended its answer */
   TT_FINISH_STOP_STRING = 2,
-  TT_FINISH_LENGTH = 3,    /* max_new_tokens or the end of the context */
+  TT_FINISH_LENGTH = 3, /* max_new_tokens or the end of the context */
   TT_FINISH_CANCELLED = 4,
-  TT_FINISH_ERROR = 5      /* see tt_poll's status and error */
+  TT_FINISH_ERROR = 5 /* see tt_poll's status and error */
 } tt_finish;
 
 typedef struct tt_progress {
@@ -177,9 +178,10 @@ tt_status tt_poll_tokens(tt_session* session, tt_tokens* tokens, tt_progress* pr
 void tt_cancel(tt_session* session);
 
 /* Log probabilities (natural) that the model gives each token after the ones before it:
- * logprobs[i] = log P(tokens[i + 1] | tokens[0..i]), num_tokens - 1 numbers. Computed in this call; the session
- * must be idle, and its cache is replaced. */
-tt_status tt_score(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* logprobs, tt_error* error);
+ * logprobs[i] = log P(tokens[i + 1] | tokens[0..i]), num_tokens - 1 numbers. Computed in this call; the
+ * session must be idle, and its cache is replaced. */
+tt_status tt_score(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* logprobs,
+                   tt_error* error);
 
 /* Logits [vocab_size] behind the last of `tokens`; the session must be idle. */
 tt_status tt_logits(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* logits,

@@ -20,9 +20,9 @@ struct InvariantError : std::logic_error {
 
 }  // namespace tattletale
 
-#define CHECK(condition)                                  \
-  do {                                                    \
-    if (!(condition)) [[unlikely]] {                      \
-      ::tattletale::check_failed(#condition);             \
-    }                                                     \
+#define CHECK(condition)                      \
+  do {                                        \
+    if (!(condition)) [[unlikely]] {          \
+      ::tattletale::check_failed(#condition); \
+    }                                         \
   } while (false)

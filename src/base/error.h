@@ -56,17 +56,17 @@ inline Error make_error(ErrorKind kind, std::string where, std::string what) {
 #define TT_CONCAT(a, b) TT_CONCAT_INNER(a, b)
 
 /// Evaluates a Result<void>-like expression and returns its error from the enclosing function.
-#define TT_TRY(expr)                                  \
-  do {                                                \
-    if (auto tt_result = (expr); !tt_result) {        \
-      return tt_result.take_error();                  \
-    }                                                 \
+#define TT_TRY(expr)                           \
+  do {                                         \
+    if (auto tt_result = (expr); !tt_result) { \
+      return tt_result.take_error();           \
+    }                                          \
   } while (false)
 
 /// TT_ASSIGN(auto x, f()); binds x to the value or returns the error.
-#define TT_ASSIGN(declaration, expr)                              \
-  auto TT_CONCAT(tt_assign_, __LINE__) = (expr);                  \
-  if (!TT_CONCAT(tt_assign_, __LINE__)) {                         \
-    return TT_CONCAT(tt_assign_, __LINE__).take_error();          \
-  }                                                               \
+#define TT_ASSIGN(declaration, expr)                     \
+  auto TT_CONCAT(tt_assign_, __LINE__) = (expr);         \
+  if (!TT_CONCAT(tt_assign_, __LINE__)) {                \
+    return TT_CONCAT(tt_assign_, __LINE__).take_error(); \
+  }                                                      \
   declaration = std::move(*TT_CONCAT(tt_assign_, __LINE__))

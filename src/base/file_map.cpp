@@ -27,7 +27,7 @@ Error open_error(const std::string& path, int code) {
 Result<size_t> open_regular(const std::string& path, FileDescriptor& file) {
   file.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file.fd < 0) return open_error(path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd, &info) != 0) return open_error(path, errno);
   if (!S_ISREG(info.st_mode)) {
     return make_error(ErrorKind::bad_file, path, "is not a regular file; give the path of a file");

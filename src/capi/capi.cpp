@@ -1,4 +1,5 @@
-// The C interface: checks arguments, holds the model's lock, turns Errors and broken invariants into statuses.
+// The C interface: checks arguments, holds the model's lock, turns Errors and broken invariants into
+// statuses.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -90,19 +91,22 @@ Result<Struct> grown(const Struct* from, Struct defaults, std::string_view name)
 
 Result<std::unique_ptr<Device>> open_device(std::string_view name, uint32_t num_threads) {
   if (name == "auto" || name == "cpu") return open_cpu_device(num_threads);
-  return make_error(ErrorKind::unsupported, "device", "\"" + std::string(name) + "\" is not one of: auto, cpu");
+  return make_error(ErrorKind::unsupported, "device",
+                    "\"" + std::string(name) + "\" is not one of: auto, cpu");
 }
 
 Result<DType> kv_dtype_of(std::string_view name) {
   const std::optional<DType> dtype = dtype_from_name(name);
   if (!dtype || (*dtype != DType::f16 && *dtype != DType::bf16 && *dtype != DType::f32)) {
-    return make_error(ErrorKind::invalid_argument, "kv_dtype", "\"" + std::string(name) + "\" is not one of: f16, bf16, f32");
+    return make_error(ErrorKind::invalid_argument, "kv_dtype",
+                      "\"" + std::string(name) + "\" is not one of: f16, bf16, f32");
   }
   return *dtype;
 }
 
 /// Fills in what the caller left open. A context beyond the model's positions is refused.
-Result<EngineOptions> engine_options(const tt_model_options& options, const DecoderConfig& config, const Caps& caps) {
+Result<EngineOptions> engine_options(const tt_model_options& options, const DecoderConfig& config,
+                                     const Caps& caps) {
   EngineOptions result;
   TT_ASSIGN(result.kv_dtype, kv_dtype_of(options.kv_dtype == nullptr ? "f16" : options.kv_dtype));
   result.page_tokens = options.page_tokens == 0 ? kDefaultPageTokens : options.page_tokens;
@@ -119,12 +123,13 @@ Result<EngineOptions> engine_options(const tt_model_options& options, const Deco
   }
   if (options.context_tokens > config.context_tokens) {
     return make_error(ErrorKind::invalid_argument, "context_tokens",
-                      std::to_string(options.context_tokens) + " is beyond the " + std::to_string(config.context_tokens) +
-                          " positions that the model was made for");
+                      std::to_string(options.context_tokens) + " is beyond the " +
+                          std::to_string(config.context_tokens) + " positions that the model was made for");
   }
   result.context_tokens = options.context_tokens;
   if (result.context_tokens == 0) {
-    const uint64_t token_bytes = KvPool::page_bytes(config, result.page_tokens, result.kv_dtype) / result.page_tokens;
+    const uint64_t token_bytes =
+        KvPool::page_bytes(config, result.page_tokens, result.kv_dtype) / result.page_tokens;
     const uint64_t affordable = std::max<uint64_t>(caps.max_buffer_bytes / 4 / token_bytes, 512);
     result.context_tokens = std::min(config.context_tokens, affordable);
   }
@@ -132,17 +137,18 @@ Result<EngineOptions> engine_options(const tt_model_options& options, const Deco
   return result;
 }
 
-
 Result<std::unique_ptr<tt_model>> load_model(const std::string& path, const tt_model_options& options) {
   auto model = std::make_unique<tt_model>();
-  TT_ASSIGN(model->device, open_device(options.device == nullptr ? "auto" : options.device, options.num_threads));
+  TT_ASSIGN(model->device,
+            open_device(options.device == nullptr ? "auto" : options.device, options.num_threads));
   TT_ASSIGN(model->files, open_files_or_synthetic(path));
   model->format = dominant_format(model->files);
   TT_ASSIGN(const LoadedConfig loaded, read_architecture(model->files));
   TT_ASSIGN(const EngineOptions engine, engine_options(options, loaded.config, model->device->caps()));
   TT_ASSIGN(model->text, load_text_assets(model->files));
   TT_ASSIGN(model->suggested, suggested_sampling(model->files));
-  TT_ASSIGN(model->decoder, Decoder::load(*model->device, model->files, loaded.config, loaded.names, engine.context_tokens));
+  TT_ASSIGN(model->decoder,
+            Decoder::load(*model->device, model->files, loaded.config, loaded.names, engine.context_tokens));
   for (const uint32_t id : loaded.config.end_ids) model->text.end_ids.push_back(id);
   TT_ASSIGN(model->engine, Engine::create(*model->device, *model->decoder, engine));
   return model;
@@ -218,8 +224,13 @@ Result<void> poll_locked(tt_session& session, tt_progress* progress) {
   const RequestProgress state = session.model->engine->progress(session.id);
   if (progress != nullptr) {
     const size_t size = std::min(progress->struct_size, sizeof(tt_progress));
-    if (size < sizeof(size_t)) return make_error(ErrorKind::invalid_argument, "progress", "struct_size is not set");
-    tt_progress filled{size, finish_of(state.finish), state.prompt_tokens, state.cached_tokens, state.computed_tokens,
+    if (size < sizeof(size_t))
+      return make_error(ErrorKind::invalid_argument, "progress", "struct_size is not set");
+    tt_progress filled{size,
+                       finish_of(state.finish),
+                       state.prompt_tokens,
+                       state.cached_tokens,
+                       state.computed_tokens,
                        state.generated_tokens};
     std::memcpy(progress, &filled, size);
   }
@@ -229,13 +240,17 @@ Result<void> poll_locked(tt_session& session, tt_progress* progress) {
 
 /// The prompt of a request as tokens.
 Result<std::vector<uint32_t>> prompt_tokens(const tt_model& model, const tt_request& request) {
-  const int given = (request.text != nullptr) + (request.messages_json != nullptr) + (request.tokens != nullptr);
+  const int given =
+      (request.text != nullptr) + (request.messages_json != nullptr) + (request.tokens != nullptr);
   if (given != 1) {
-    return make_error(ErrorKind::invalid_argument, "request",
-                      "exactly one of text, messages_json and tokens must be given; " + std::to_string(given) + " are");
+    return make_error(
+        ErrorKind::invalid_argument, "request",
+        "exactly one of text, messages_json and tokens must be given; " + std::to_string(given) + " are");
   }
-  if (request.tokens != nullptr) return std::vector<uint32_t>(request.tokens, request.tokens + request.num_tokens);
-  if (request.text != nullptr) return model.text.encode(request.text, {.add_special = true, .parse_special = true});
+  if (request.tokens != nullptr)
+    return std::vector<uint32_t>(request.tokens, request.tokens + request.num_tokens);
+  if (request.text != nullptr)
+    return model.text.encode(request.text, {.add_special = true, .parse_special = true});
   TT_ASSIGN(const Json messages, parse_json(request.messages_json, "messages_json"));
   TT_ASSIGN(const std::string prompt, model.text.render_chat(messages, Json()));
   // The template writes the special tokens itself.
@@ -245,7 +260,8 @@ Result<std::vector<uint32_t>> prompt_tokens(const tt_model& model, const tt_requ
 Result<tt_model*> generating(tt_model* model) {
   if (model == nullptr) return missing("model");
   if (model->engine == nullptr) {
-    return make_error(ErrorKind::invalid_argument, "model", "was opened for tokenizing only; load it with tt_model_load");
+    return make_error(ErrorKind::invalid_argument, "model",
+                      "was opened for tokenizing only; load it with tt_model_load");
   }
   return model;
 }
@@ -267,15 +283,19 @@ void tt_tokens_free(tt_tokens* tokens) {
   *tokens = {};
 }
 
-uint32_t tt_api_version(void) { return TT_API_VERSION; }
-const char* tt_version(void) { return TATTLETALE_VERSION; }
+uint32_t tt_api_version(void) {
+  return TT_API_VERSION;
+}
+const char* tt_version(void) {
+  return TATTLETALE_VERSION;
+}
 
 const char* tt_status_name(tt_status status) {
   if (status == TT_OK) return "ok";
   for (const ErrorKind kind :
        {ErrorKind::invalid_argument, ErrorKind::not_found, ErrorKind::bad_file, ErrorKind::unsupported,
-        ErrorKind::out_of_memory, ErrorKind::io, ErrorKind::limit_exceeded, ErrorKind::cancelled, ErrorKind::device_lost,
-        ErrorKind::internal}) {
+        ErrorKind::out_of_memory, ErrorKind::io, ErrorKind::limit_exceeded, ErrorKind::cancelled,
+        ErrorKind::device_lost, ErrorKind::internal}) {
     if (status_of(kind) == status) return error_kind_name(kind).data();
   }
   return "unknown";
@@ -358,8 +378,8 @@ tt_status tt_tokenize(tt_model* model, const char* text, size_t length, uint32_t
   });
 }
 
-tt_status tt_detokenize(tt_model* model, const uint32_t* tokens, size_t num_tokens, int skip_special, tt_string* out,
-                        tt_error* error) {
+tt_status tt_detokenize(tt_model* model, const uint32_t* tokens, size_t num_tokens, int skip_special,
+                        tt_string* out, tt_error* error) {
   return guarded(error, [&]() -> Result<void> {
     if (model == nullptr) return missing("model");
     if (tokens == nullptr && num_tokens > 0) return missing("tokens");
@@ -370,8 +390,8 @@ tt_status tt_detokenize(tt_model* model, const uint32_t* tokens, size_t num_toke
   });
 }
 
-tt_status tt_apply_chat_template(tt_model* model, const char* messages_json, const char* tools_json, tt_string* out,
-                                 tt_error* error) {
+tt_status tt_apply_chat_template(tt_model* model, const char* messages_json, const char* tools_json,
+                                 tt_string* out, tt_error* error) {
   return guarded(error, [&]() -> Result<void> {
     if (model == nullptr) return missing("model");
     if (messages_json == nullptr) return missing("messages_json");
@@ -430,17 +450,20 @@ tt_status tt_submit(tt_session* session, const tt_request* given, tt_error* erro
     TokenRequest tokens;
     TT_ASSIGN(tokens.prompt, prompt_tokens(model, request));
     tokens.max_new_tokens = request.max_new_tokens;
-    tokens.sampling = {request.temperature,        request.top_k,             request.top_p, request.min_p,
-                       request.repetition_penalty, request.repetition_window, request.seed};
+    tokens.sampling = {
+        request.temperature,       request.top_k, request.top_p, request.min_p, request.repetition_penalty,
+        request.repetition_window, request.seed};
     if (request.ignore_end == 0) tokens.end_ids = model.text.end_ids;
     std::vector<std::string> stops;
     for (size_t i = 0; i < request.num_stop; ++i) {
       if (request.stop == nullptr || request.stop[i] == nullptr) return missing("stop");
-      if (*request.stop[i] == '\0') return make_error(ErrorKind::invalid_argument, "stop", "a stop string is empty");
+      if (*request.stop[i] == '\0')
+        return make_error(ErrorKind::invalid_argument, "stop", "a stop string is empty");
       stops.emplace_back(request.stop[i]);
     }
     if (!stops.empty() && model.text.tokenizer == nullptr) {
-      return make_error(ErrorKind::unsupported, "stop", "stop strings need a tokenizer, which the model lacks");
+      return make_error(ErrorKind::unsupported, "stop",
+                        "stop strings need a tokenizer, which the model lacks");
     }
     {
       const std::scoped_lock lock(model.mutex);
@@ -504,21 +527,23 @@ void tt_cancel(tt_session* session) {
   collect(*session);
 }
 
-tt_status tt_score(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* logprobs, tt_error* error) {
+tt_status tt_score(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* logprobs,
+                   tt_error* error) {
   return guarded(error, [&]() -> Result<void> {
     if (session == nullptr) return missing("session");
     if (tokens == nullptr) return missing("tokens");
     if (logprobs == nullptr) return missing("logprobs");
     const std::scoped_lock lock(session->model->mutex);
     const std::span<const uint32_t> ids(tokens, num_tokens);
-    return session->model->engine->compute_logits(session->id, ids, 0, [&](size_t row, std::span<float> logits) {
-      if (row + 1 < num_tokens) logprobs[row] = static_cast<float>(log_probability(logits, ids[row + 1]));
-    });
+    return session->model->engine->compute_logits(
+        session->id, ids, 0, [&](size_t row, std::span<float> logits) {
+          if (row + 1 < num_tokens) logprobs[row] = static_cast<float>(log_probability(logits, ids[row + 1]));
+        });
   });
 }
 
-tt_status tt_logits(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* out, size_t vocab_size,
-                    tt_error* error) {
+tt_status tt_logits(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* out,
+                    size_t vocab_size, tt_error* error) {
   return guarded(error, [&]() -> Result<void> {
     if (session == nullptr) return missing("session");
     if (tokens == nullptr || num_tokens == 0) return missing("tokens");

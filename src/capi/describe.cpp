@@ -10,14 +10,18 @@ namespace {
 
 constexpr uint64_t kMaxListedElements = 16;  // of a metadata array
 
-std::string_view source_name(ModelSource source) { return source == ModelSource::gguf ? "gguf" : "safetensors"; }
+std::string_view source_name(ModelSource source) {
+  return source == ModelSource::gguf ? "gguf" : "safetensors";
+}
 
 std::string printable(std::string_view text) {
   // Metadata may hold any bytes; JSON wants UTF-8.
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Json string_json(std::string_view text) { return Json::parse(printable(text)); }
+Json string_json(std::string_view text) {
+  return Json::parse(printable(text));
+}
 
 /// Reads a little-endian scalar that may be unaligned.
 template <class T>
@@ -76,11 +80,15 @@ Json metadata_json(const ModelFiles& files) {
 Json tensors_json(const ModelFiles& files) {
   Json tensors = Json::array();
   const auto add = [&](std::string_view name, std::string_view dtype, const Shape& shape, uint64_t bytes) {
-    tensors.push_back({{"name", string_json(name)}, {"dtype", string_json(dtype)}, {"shape", shape.dims()}, {"bytes", bytes}});
+    tensors.push_back({{"name", string_json(name)},
+                       {"dtype", string_json(dtype)},
+                       {"shape", shape.dims()},
+                       {"bytes", bytes}});
   };
   if (files.source == ModelSource::gguf) {
     for (const GgufTensor& tensor : files.gguf->tensors()) {
-      add(tensor.name, tensor.dtype ? std::string(dtype_name(*tensor.dtype)) : ggml_type_name(tensor.type_number),
+      add(tensor.name,
+          tensor.dtype ? std::string(dtype_name(*tensor.dtype)) : ggml_type_name(tensor.type_number),
           tensor.shape, tensor.bytes.size());
     }
   } else if (files.safetensors != nullptr) {
@@ -94,7 +102,8 @@ Json tensors_json(const ModelFiles& files) {
 uint64_t num_parameters(const ModelFiles& files) {
   uint64_t total = 0;
   for (const std::string_view name : files.names()) {
-    if (const TensorView* view = files.find(name)) total += static_cast<uint64_t>(view->shape.num_elements().value_or(0));
+    if (const TensorView* view = files.find(name))
+      total += static_cast<uint64_t>(view->shape.num_elements().value_or(0));
   }
   return total;
 }
@@ -159,7 +168,8 @@ Json describe_model(const tt_model& model) {
     info["kv_tokens"] = options.kv_tokens;
     info["kv_dtype"] = dtype_name(options.kv_dtype);
     info["kv_page_tokens"] = options.page_tokens;
-    info["kv_bytes_per_token"] = KvPool::page_bytes(config, options.page_tokens, options.kv_dtype) / options.page_tokens;
+    info["kv_bytes_per_token"] =
+        KvPool::page_bytes(config, options.page_tokens, options.kv_dtype) / options.page_tokens;
     info["step_tokens"] = options.step_tokens;
     info["device"] = model.device->caps().backend;
     info["device_name"] = model.device->caps().name;

@@ -39,9 +39,9 @@ struct tt_session {
   tattletale::SessionId id{};
   std::optional<tattletale::StreamDecoder> decoder;  // none for a model without a tokenizer
   std::optional<tattletale::StopMatcher> stops;
-  bool finish_seen = true;          // the text of the last answer was flushed
-  std::string text;                 // ready, not yet polled
-  std::vector<uint32_t> tokens;     // likewise
+  bool finish_seen = true;                   // the text of the last answer was flushed
+  std::string text;                          // ready, not yet polled
+  std::vector<uint32_t> tokens;              // likewise
   std::optional<tattletale::Error> failure;  // why the last answer ended with an error
 };
 

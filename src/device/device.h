@@ -23,9 +23,9 @@
 
 namespace tattletale {
 
-inline constexpr int kMaxBindings = 8;          // WebGPU's default storage buffers per stage
-inline constexpr size_t kMaxParamsBytes = 64;   // WebGPU's immediate data
-inline constexpr size_t kMaxComptimeBytes = 64; // what a kernel is specialised on
+inline constexpr int kMaxBindings = 8;           // WebGPU's default storage buffers per stage
+inline constexpr size_t kMaxParamsBytes = 64;    // WebGPU's immediate data
+inline constexpr size_t kMaxComptimeBytes = 64;  // what a kernel is specialised on
 
 enum class BufferId : uint32_t { none = 0 };
 enum class KernelId : uint32_t { none = 0 };
@@ -46,7 +46,7 @@ struct Caps {
   uint64_t max_buffer_bytes = 0;
   uint64_t max_binding_bytes = 0;
   uint32_t offset_alignment_bytes = 1;
-  uint32_t num_threads = 0;        // CPU threads; 0 elsewhere
+  uint32_t num_threads = 0;          // CPU threads; 0 elsewhere
   bool imports_host_memory = false;  // import_host_memory works without a copy
   bool waits = false;                // wait() may block the caller
 };
@@ -56,8 +56,8 @@ struct Caps {
 struct KernelBinary {
   enum class Format : uint8_t { native, cubin, opencl_c, spirv, wgsl };
   Format format = Format::native;
-  std::string name;                  // the kernel's contract name, e.g. "linear"
-  std::vector<std::byte> comptime;   // the contract's comptime struct, at most kMaxComptimeBytes
+  std::string name;                 // the kernel's contract name, e.g. "linear"
+  std::vector<std::byte> comptime;  // the contract's comptime struct, at most kMaxComptimeBytes
   std::vector<std::byte> code;
   std::string entry_point;
   uint32_t num_bindings = 0;

@@ -7,10 +7,12 @@
 namespace tattletale {
 namespace {
 
-constexpr uint32_t kMaxLogitRows = 256;   // sequences that can get a token in one step
+constexpr uint32_t kMaxLogitRows = 256;     // sequences that can get a token in one step
 constexpr uint32_t kScoreChunkTokens = 64;  // rows of logits computed together when every row is wanted
 
-uint64_t pages_for(uint64_t num_tokens, uint32_t page_tokens) { return (num_tokens + page_tokens - 1) / page_tokens; }
+uint64_t pages_for(uint64_t num_tokens, uint32_t page_tokens) {
+  return (num_tokens + page_tokens - 1) / page_tokens;
+}
 
 }  // namespace
 
@@ -30,22 +32,27 @@ struct Engine::Session {
 Engine::Engine(Device& device, const Decoder& decoder, const EngineOptions& options, KvPool kv)
     : device_(device), decoder_(decoder), options_(options), kv_(std::move(kv)), kernels_(device) {
   free_pages_.reserve(kv_.num_pages());
-  for (uint64_t page = kv_.num_pages(); page > 0; --page) free_pages_.push_back(static_cast<uint32_t>(page - 1));
+  for (uint64_t page = kv_.num_pages(); page > 0; --page)
+    free_pages_.push_back(static_cast<uint32_t>(page - 1));
 }
 
-Result<std::unique_ptr<Engine>> Engine::create(Device& device, const Decoder& decoder, const EngineOptions& options) {
+Result<std::unique_ptr<Engine>> Engine::create(Device& device, const Decoder& decoder,
+                                               const EngineOptions& options) {
   if (options.context_tokens < 2 || options.kv_tokens < options.context_tokens || options.step_tokens == 0) {
-    return make_error(ErrorKind::invalid_argument, "engine options",
-                      "context_tokens is " + std::to_string(options.context_tokens) + " and kv_tokens " +
-                          std::to_string(options.kv_tokens) +
-                          "; the context must be at least 2 and fit into the KV cache, and step_tokens at least 1");
+    return make_error(
+        ErrorKind::invalid_argument, "engine options",
+        "context_tokens is " + std::to_string(options.context_tokens) + " and kv_tokens " +
+            std::to_string(options.kv_tokens) +
+            "; the context must be at least 2 and fit into the KV cache, and step_tokens at least 1");
   }
   const uint64_t num_pages = pages_for(options.kv_tokens, options.page_tokens);
   if (num_pages > UINT32_MAX) {
-    return make_error(ErrorKind::invalid_argument, "kv_tokens",
-                      std::to_string(options.kv_tokens) + " tokens need more than 2^32 pages; use larger pages");
+    return make_error(
+        ErrorKind::invalid_argument, "kv_tokens",
+        std::to_string(options.kv_tokens) + " tokens need more than 2^32 pages; use larger pages");
   }
-  TT_ASSIGN(KvPool kv, KvPool::create(device, decoder.config(), num_pages, options.page_tokens, options.kv_dtype));
+  TT_ASSIGN(KvPool kv,
+            KvPool::create(device, decoder.config(), num_pages, options.page_tokens, options.kv_dtype));
   std::unique_ptr<Engine> engine(new Engine(device, decoder, options, std::move(kv)));
   TT_TRY(engine->create_tables());
   return engine;
@@ -63,9 +70,9 @@ Result<void> Engine::create_tables() {
     int64_t elements;
   };
   const Wanted all[] = {
-      {&tables_.token_ids, DType::u32, tokens},     {&tables_.positions, DType::u32, tokens},
-      {&tables_.kv_slots, DType::u64, tokens},      {&tables_.sequences, DType::u32, sequences * 4},
-      {&tables_.page_table, DType::u32, pages},     {&logit_rows_, DType::u32, kMaxLogitRows},
+      {&tables_.token_ids, DType::u32, tokens}, {&tables_.positions, DType::u32, tokens},
+      {&tables_.kv_slots, DType::u64, tokens},  {&tables_.sequences, DType::u32, sequences * 4},
+      {&tables_.page_table, DType::u32, pages}, {&logit_rows_, DType::u32, kMaxLogitRows},
   };
   for (const Wanted& wanted : all) {
     const Shape shape{wanted.elements};
@@ -78,8 +85,8 @@ Result<void> Engine::create_tables() {
 
 Engine::~Engine() {
   decoder_.destroy_workspace(workspace_);
-  for (const DeviceTensor* tensor : {&tables_.token_ids, &tables_.positions, &tables_.kv_slots, &tables_.sequences,
-                                     &tables_.page_table, &logit_rows_}) {
+  for (const DeviceTensor* tensor : {&tables_.token_ids, &tables_.positions, &tables_.kv_slots,
+                                     &tables_.sequences, &tables_.page_table, &logit_rows_}) {
     if (tensor->present()) device_.destroy_buffer(tensor->slice.buffer);
   }
 }
@@ -89,7 +96,9 @@ Engine::Session& Engine::at(SessionId id) {
   CHECK(index < sessions_.size() && sessions_[index] != nullptr);
   return *sessions_[index];
 }
-const Engine::Session& Engine::at(SessionId id) const { return const_cast<Engine*>(this)->at(id); }
+const Engine::Session& Engine::at(SessionId id) const {
+  return const_cast<Engine*>(this)->at(id);
+}
 
 SessionId Engine::create_session() {
   const auto hole = std::find(sessions_.begin(), sessions_.end(), nullptr);
@@ -107,18 +116,20 @@ void Engine::free_session(SessionId id) {
 }
 
 Result<void> Engine::check_tokens(std::span<const uint32_t> tokens) const {
-  if (tokens.empty()) return make_error(ErrorKind::invalid_argument, "prompt", "is empty; give at least one token");
+  if (tokens.empty())
+    return make_error(ErrorKind::invalid_argument, "prompt", "is empty; give at least one token");
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] >= decoder_.config().vocab_size) {
       return make_error(ErrorKind::invalid_argument, "prompt",
-                        "token " + std::to_string(i) + " is " + std::to_string(tokens[i]) + "; the vocabulary has " +
-                            std::to_string(decoder_.config().vocab_size) + " ids");
+                        "token " + std::to_string(i) + " is " + std::to_string(tokens[i]) +
+                            "; the vocabulary has " + std::to_string(decoder_.config().vocab_size) + " ids");
     }
   }
   if (tokens.size() > options_.context_tokens) {
     return make_error(ErrorKind::limit_exceeded, "prompt",
                       "has " + std::to_string(tokens.size()) + " tokens; the context holds " +
-                          std::to_string(options_.context_tokens) + ". Shorten it or load with a larger context");
+                          std::to_string(options_.context_tokens) +
+                          ". Shorten it or load with a larger context");
   }
   return {};
 }
@@ -126,7 +137,8 @@ Result<void> Engine::check_tokens(std::span<const uint32_t> tokens) const {
 Result<void> Engine::submit(SessionId id, TokenRequest request) {
   Session& session = at(id);
   if (session.running()) {
-    return make_error(ErrorKind::invalid_argument, "session", "still answers its last request; poll or cancel it first");
+    return make_error(ErrorKind::invalid_argument, "session",
+                      "still answers its last request; poll or cancel it first");
   }
   TT_TRY(check_tokens(request.prompt));
   TT_TRY(request.sampling.validate());
@@ -138,7 +150,8 @@ Result<void> Engine::submit(SessionId id, TokenRequest request) {
   // The last token is computed in any case, for its logits.
   const std::span<const uint32_t> cached = std::span(session.tokens).first(session.computed);
   const auto [stop, unused] = std::ranges::mismatch(cached, request.prompt);
-  const uint64_t shared = std::min<uint64_t>(static_cast<uint64_t>(stop - cached.begin()), request.prompt.size() - 1);
+  const uint64_t shared =
+      std::min<uint64_t>(static_cast<uint64_t>(stop - cached.begin()), request.prompt.size() - 1);
   release_pages(session, shared);
   session.tokens = request.prompt;
   session.request = std::move(request);
@@ -155,10 +168,16 @@ void Engine::finish(SessionId id, Finish reason) {
   std::erase(running_, &session);
 }
 
-bool Engine::has_work() const { return !running_.empty(); }
+bool Engine::has_work() const {
+  return !running_.empty();
+}
 
-std::vector<uint32_t> Engine::take_tokens(SessionId id) { return std::exchange(at(id).ready, {}); }
-RequestProgress Engine::progress(SessionId id) const { return at(id).progress; }
+std::vector<uint32_t> Engine::take_tokens(SessionId id) {
+  return std::exchange(at(id).ready, {});
+}
+RequestProgress Engine::progress(SessionId id) const {
+  return at(id).progress;
+}
 
 /// Gives back the pages behind the first `keep_tokens` tokens.
 void Engine::release_pages(Session& session, uint64_t keep_tokens) {
@@ -170,8 +189,8 @@ void Engine::release_pages(Session& session, uint64_t keep_tokens) {
   session.computed = std::min(session.computed, keep_tokens);
 }
 
-/// Makes sure the session owns pages for `num_tokens` tokens. Takes them from idle sessions, then from running
-/// requests younger than it that are not planned yet. False when it has to wait.
+/// Makes sure the session owns pages for `num_tokens` tokens. Takes them from idle sessions, then from
+/// running requests younger than it that are not planned yet. False when it has to wait.
 bool Engine::reserve_pages(Session& session, uint64_t num_tokens, std::span<const BatchPart> planned) {
   const uint64_t wanted = pages_for(num_tokens, options_.page_tokens);
   while (session.pages.size() + free_pages_.size() < wanted) {
@@ -183,7 +202,8 @@ bool Engine::reserve_pages(Session& session, uint64_t num_tokens, std::span<cons
     for (size_t i = running_.size(); victim == nullptr && i > 0; --i) {
       Session* other = running_[i - 1];
       if (other == &session) break;  // only younger requests give way
-      const bool in_batch = std::ranges::any_of(planned, [&](const BatchPart& part) { return part.session == other; });
+      const bool in_batch =
+          std::ranges::any_of(planned, [&](const BatchPart& part) { return part.session == other; });
       if (!in_batch && !other->pages.empty()) victim = other;
     }
     if (victim == nullptr) return false;
@@ -232,14 +252,16 @@ Result<bool> Engine::step() {
     session.computed += part.num_tokens;
     session.last_used = clock_;
     session.progress.computed_tokens =
-        std::max(session.progress.computed_tokens, std::min<uint64_t>(session.computed, session.progress.prompt_tokens));
+        std::max(session.progress.computed_tokens,
+                 std::min<uint64_t>(session.computed, session.progress.prompt_tokens));
     if (part.wants_logits) accept_token(session, std::span(logits_).subspan(row++ * vocab, vocab));
   }
   return !running_.empty();
 }
 
 void Engine::accept_token(Session& session, std::span<float> logits) {
-  const uint32_t token = sampler_.sample(logits, session.request.sampling, session.tokens, session.tokens.size());
+  const uint32_t token =
+      sampler_.sample(logits, session.request.sampling, session.tokens, session.tokens.size());
   RequestProgress& progress = session.progress;
   if (std::ranges::find(session.request.end_ids, token) != session.request.end_ids.end()) {
     progress.finish = Finish::stop;
@@ -247,13 +269,15 @@ void Engine::accept_token(Session& session, std::span<float> logits) {
     session.tokens.push_back(token);
     session.ready.push_back(token);
     ++progress.generated_tokens;
-    const bool enough = session.request.max_new_tokens != 0 && progress.generated_tokens >= session.request.max_new_tokens;
+    const bool enough =
+        session.request.max_new_tokens != 0 && progress.generated_tokens >= session.request.max_new_tokens;
     if (enough || session.tokens.size() >= options_.context_tokens) progress.finish = Finish::length;
   }
   if (!session.running()) std::erase(running_, &session);
 }
 
-/// Computes the parts and leaves the logits of each part's last `rows_per_part` tokens (where wanted) in logits_.
+/// Computes the parts and leaves the logits of each part's last `rows_per_part` tokens (where wanted) in
+/// logits_.
 Result<void> Engine::run_batch(std::span<const BatchPart> parts, uint32_t rows_per_part) {
   token_ids_.clear();
   positions_.clear();
@@ -265,8 +289,8 @@ Result<void> Engine::run_batch(std::span<const BatchPart> parts, uint32_t rows_p
     const Session& session = *part.session;
     const uint64_t first = session.computed;
     const uint64_t context = first + part.num_tokens;
-    sequences_.push_back({static_cast<uint32_t>(token_ids_.size()), part.num_tokens, static_cast<uint32_t>(context),
-                          static_cast<uint32_t>(page_table_.size())});
+    sequences_.push_back({static_cast<uint32_t>(token_ids_.size()), part.num_tokens,
+                          static_cast<uint32_t>(context), static_cast<uint32_t>(page_table_.size())});
     for (uint64_t position = first; position < context; ++position) {
       token_ids_.push_back(session.tokens[position]);
       positions_.push_back(static_cast<uint32_t>(position));
@@ -274,7 +298,8 @@ Result<void> Engine::run_batch(std::span<const BatchPart> parts, uint32_t rows_p
       kv_slots_.push_back(page * options_.page_tokens + position % options_.page_tokens);
     }
     const uint64_t num_pages = pages_for(context, options_.page_tokens);
-    page_table_.insert(page_table_.end(), session.pages.begin(), session.pages.begin() + static_cast<ptrdiff_t>(num_pages));
+    page_table_.insert(page_table_.end(), session.pages.begin(),
+                       session.pages.begin() + static_cast<ptrdiff_t>(num_pages));
     if (!part.wants_logits) continue;
     for (uint32_t row = std::min(rows_per_part, part.num_tokens); row > 0; --row) {
       rows_.push_back(static_cast<uint32_t>(token_ids_.size()) - row);
@@ -301,8 +326,10 @@ Result<void> Engine::run_batch(std::span<const BatchPart> parts, uint32_t rows_p
   return device_.wait(submission);
 }
 
-/// What changes between steps of one shape travels in buffers, so decode steps are recorded once and replayed.
-Result<const CommandList*> Engine::command_list(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows) {
+/// What changes between steps of one shape travels in buffers, so decode steps are recorded once and
+/// replayed.
+Result<const CommandList*> Engine::command_list(uint32_t num_tokens, uint32_t num_sequences,
+                                                uint32_t num_rows) {
   const bool decode = num_tokens == num_sequences && num_sequences == num_rows;
   if (decode) {
     if (const auto found = recorded_.find(num_tokens); found != recorded_.end()) return &found->second;
@@ -323,7 +350,8 @@ Result<void> Engine::compute_logits_impl(SessionId id, std::span<const uint32_t>
                                          RowCallback on_row, void* context) {
   Session& session = at(id);
   if (session.running()) {
-    return make_error(ErrorKind::invalid_argument, "session", "still answers its last request; poll or cancel it first");
+    return make_error(ErrorKind::invalid_argument, "session",
+                      "still answers its last request; poll or cancel it first");
   }
   TT_TRY(check_tokens(tokens));
   release_pages(session, 0);
@@ -337,7 +365,8 @@ Result<void> Engine::compute_logits_impl(SessionId id, std::span<const uint32_t>
         static_cast<uint32_t>(std::min({most, uint64_t{options_.step_tokens}, session.pending()}));
     const BatchPart part{&session, count, rows};
     if (!reserve_pages(session, session.computed + count, {})) {
-      return make_error(ErrorKind::out_of_memory, "kv cache", "other sessions hold all pages; finish or free one first");
+      return make_error(ErrorKind::out_of_memory, "kv cache",
+                        "other sessions hold all pages; finish or free one first");
     }
     TT_TRY(run_batch(std::span(&part, 1), count));
     for (uint32_t row = 0; rows && row < count; ++row) {

@@ -1,9 +1,9 @@
-// The engine: holds many requests at once and computes one ragged batch per step, decode tokens first, then chunks of
-// prompts. Token ids in, token ids out; text lives in text_assets.h and generation.h.
+// The engine: holds many requests at once and computes one ragged batch per step, decode tokens first, then
+// chunks of prompts. Token ids in, token ids out; text lives in text_assets.h and generation.h.
 //
-// A session keeps the keys and values of its tokens between requests and reuses the longest prefix of the next
-// prompt. When pages run out, first idle sessions lose theirs (oldest first), then the youngest running request is
-// put back and computed again later: it is delayed, never failed or cut.
+// A session keeps the keys and values of its tokens between requests and reuses the longest prefix of the
+// next prompt. When pages run out, first idle sessions lose theirs (oldest first), then the youngest running
+// request is put back and computed again later: it is delayed, never failed or cut.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct EngineOptions {
   uint64_t kv_tokens = 0;       // tokens of KV for all sessions, at least context_tokens
   DType kv_dtype = DType::f16;
   uint32_t page_tokens = 64;
-  uint32_t step_tokens = 512;   // most tokens in one step
+  uint32_t step_tokens = 512;  // most tokens in one step
 };
 
 enum class SessionId : uint32_t {};
@@ -31,17 +31,17 @@ enum class SessionId : uint32_t {};
 enum class Finish : uint8_t { running, stop, stop_string, length, cancelled, error };
 
 struct TokenRequest {
-  std::vector<uint32_t> prompt;      // not empty
-  uint64_t max_new_tokens = 0;       // 0: up to the end of the context
+  std::vector<uint32_t> prompt;  // not empty
+  uint64_t max_new_tokens = 0;   // 0: up to the end of the context
   SamplingOptions sampling;
-  std::vector<uint32_t> end_ids;     // tokens that end the answer; they are not reported
+  std::vector<uint32_t> end_ids;  // tokens that end the answer; they are not reported
 };
 
 struct RequestProgress {
-  Finish finish = Finish::stop;   // of the last request; `stop` before the first
+  Finish finish = Finish::stop;  // of the last request; `stop` before the first
   uint64_t prompt_tokens = 0;
-  uint64_t cached_tokens = 0;     // of the prompt, not computed again
-  uint64_t computed_tokens = 0;   // of the prompt, cached ones included
+  uint64_t cached_tokens = 0;    // of the prompt, not computed again
+  uint64_t computed_tokens = 0;  // of the prompt, cached ones included
   uint64_t generated_tokens = 0;
 };
 
@@ -49,7 +49,8 @@ struct RequestProgress {
 class Engine {
  public:
   /// Errors: invalid_argument, out_of_memory.
-  static Result<std::unique_ptr<Engine>> create(Device& device, const Decoder& decoder, const EngineOptions& options);
+  static Result<std::unique_ptr<Engine>> create(Device& device, const Decoder& decoder,
+                                                const EngineOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -59,8 +60,8 @@ class Engine {
   SessionId create_session();
   void free_session(SessionId session);
 
-  /// Queues a request. Errors: limit_exceeded naming prompt and context lengths; invalid_argument for an empty prompt, ids
-  /// past the vocabulary, sampling out of range, or a session that still answers.
+  /// Queues a request. Errors: limit_exceeded naming prompt and context lengths; invalid_argument for an
+  /// empty prompt, ids past the vocabulary, sampling out of range, or a session that still answers.
   Result<void> submit(SessionId session, TokenRequest request);
 
   /// Computes one batch. True while any request has work left. An error ends the requests of the batch.
@@ -74,15 +75,17 @@ class Engine {
   /// Ends the request now with the given reason; its tokens stay cached.
   void finish(SessionId session, Finish reason);
 
-  /// Logits behind each of the last `rows.size() / vocab_size` tokens, computed at once; the session must be idle.
-  /// `on_row(i, logits)` is called for i from first_row to tokens.size() - 1.
+  /// Logits behind each of the last `rows.size() / vocab_size` tokens, computed at once; the session must be
+  /// idle. `on_row(i, logits)` is called for i from first_row to tokens.size() - 1.
   template <class OnRow>
-  Result<void> compute_logits(SessionId session, std::span<const uint32_t> tokens, size_t first_row, OnRow&& on_row) {
-    return compute_logits_impl(session, tokens, first_row,
-                               [](void* context, size_t row, std::span<float> logits) {
-                                 (*static_cast<std::remove_reference_t<OnRow>*>(context))(row, logits);
-                               },
-                               &on_row);
+  Result<void> compute_logits(SessionId session, std::span<const uint32_t> tokens, size_t first_row,
+                              OnRow&& on_row) {
+    return compute_logits_impl(
+        session, tokens, first_row,
+        [](void* context, size_t row, std::span<float> logits) {
+          (*static_cast<std::remove_reference_t<OnRow>*>(context))(row, logits);
+        },
+        &on_row);
   }
 
   uint64_t free_pages() const { return free_pages_.size(); }
@@ -99,8 +102,8 @@ class Engine {
 
   Engine(Device& device, const Decoder& decoder, const EngineOptions& options, KvPool kv);
   Result<void> create_tables();
-  Result<void> compute_logits_impl(SessionId id, std::span<const uint32_t> tokens, size_t first_row, RowCallback on_row,
-                                   void* context);
+  Result<void> compute_logits_impl(SessionId id, std::span<const uint32_t> tokens, size_t first_row,
+                                   RowCallback on_row, void* context);
   Session& at(SessionId id);
   const Session& at(SessionId id) const;
   Result<void> check_tokens(std::span<const uint32_t> tokens) const;
@@ -124,8 +127,8 @@ class Engine {
   std::vector<float> logits_;  // host copy of the step's rows
 
   std::vector<uint32_t> free_pages_;
-  std::vector<std::unique_ptr<Session>> sessions_;  // by id; null when freed
-  std::vector<Session*> running_;                   // oldest request first
+  std::vector<std::unique_ptr<Session>> sessions_;      // by id; null when freed
+  std::vector<Session*> running_;                       // oldest request first
   std::unordered_map<uint64_t, CommandList> recorded_;  // decode steps, by shape
   CommandList list_;                                    // the current step when it is not a recorded one
   uint64_t clock_ = 0;                                  // steps, for least-recently-used

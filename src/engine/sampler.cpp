@@ -26,7 +26,8 @@ Error out_of_range(std::string_view option, double value, std::string_view range
 }  // namespace
 
 Result<void> SamplingOptions::validate() const {
-  if (!(temperature >= 0.0f && temperature <= 100.0f)) return out_of_range("temperature", temperature, "from 0 to 100");
+  if (!(temperature >= 0.0f && temperature <= 100.0f))
+    return out_of_range("temperature", temperature, "from 0 to 100");
   if (!(top_p > 0.0f && top_p <= 1.0f)) return out_of_range("top_p", top_p, "above 0 and at most 1");
   if (!(min_p >= 0.0f && min_p <= 1.0f)) return out_of_range("min_p", min_p, "from 0 to 1");
   if (!(repetition_penalty > 0.0f && repetition_penalty <= 100.0f)) {
@@ -58,8 +59,8 @@ double log_probability(std::span<const float> logits, uint32_t id) {
   return static_cast<double>(logits[id]) - best - std::log(sum);
 }
 
-uint32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options, std::span<const uint32_t> history,
-                         uint64_t position) {
+uint32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,
+                         std::span<const uint32_t> history, uint64_t position) {
   if (options.repetition_penalty != 1.0f) {
     const size_t window = options.repetition_window == 0
                               ? history.size()
@@ -77,7 +78,8 @@ uint32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options
 
   candidates_.clear();
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > kLowest) candidates_.push_back({logits[i] / options.temperature, static_cast<uint32_t>(i)});
+    if (logits[i] > kLowest)
+      candidates_.push_back({logits[i] / options.temperature, static_cast<uint32_t>(i)});
   }
   if (candidates_.empty()) return argmax(logits);
   const auto before = [](const Candidate& a, const Candidate& b) {
@@ -87,12 +89,14 @@ uint32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options
     std::nth_element(candidates_.begin(), candidates_.begin() + options.top_k, candidates_.end(), before);
     candidates_.resize(options.top_k);
   }
-  const float best = std::max_element(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
-                       return before(b, a);
-                     })->logit;
+  const float best =
+      std::max_element(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
+        return before(b, a);
+      })->logit;
   if (options.top_p < 1.0f) {
     double total = 0.0;
-    for (const Candidate& candidate : candidates_) total += std::exp(static_cast<double>(candidate.logit) - best);
+    for (const Candidate& candidate : candidates_)
+      total += std::exp(static_cast<double>(candidate.logit) - best);
     // A heap yields candidates in order and stops early: the nucleus is usually tiny.
     const auto after = [&](const Candidate& a, const Candidate& b) { return before(b, a); };
     std::make_heap(candidates_.begin(), candidates_.end(), after);
@@ -110,7 +114,8 @@ uint32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options
     std::erase_if(candidates_, [&](const Candidate& candidate) { return candidate.logit < floor; });
   }
   // Drawing walks in the order of ids, which no filter's internals can change.
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+  std::sort(candidates_.begin(), candidates_.end(),
+            [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
   return draw(options, position);
 }
 
@@ -118,7 +123,8 @@ uint32_t Sampler::draw(const SamplingOptions& options, uint64_t position) const 
   float best = kLowest;
   for (const Candidate& candidate : candidates_) best = std::max(best, candidate.logit);
   double total = 0.0;
-  for (const Candidate& candidate : candidates_) total += std::exp(static_cast<double>(candidate.logit) - best);
+  for (const Candidate& candidate : candidates_)
+    total += std::exp(static_cast<double>(candidate.logit) - best);
   const double target = uniform(options.seed, position) * total;
   double sum = 0.0;
   for (const Candidate& candidate : candidates_) {

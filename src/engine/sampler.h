@@ -1,5 +1,5 @@
-// Chooses the next token from logits. Pure: the same logits, options, history and position give the same token,
-// whatever else is in the batch; randomness is a hash of (seed, position), not a running generator.
+// Chooses the next token from logits. Pure: the same logits, options, history and position give the same
+// token, whatever else is in the batch; randomness is a hash of (seed, position), not a running generator.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +23,12 @@ struct SamplingOptions {
   Result<void> validate() const;
 };
 
-/// Applies, in this order: repetition penalty, temperature, top-k, top-p, min-p; then draws. Ties go to the lower id,
-/// so that equal logits give the same token on every backend. Scratch memory is kept between calls.
+/// Applies, in this order: repetition penalty, temperature, top-k, top-p, min-p; then draws. Ties go to the
+/// lower id, so that equal logits give the same token on every backend. Scratch memory is kept between calls.
 class Sampler {
  public:
-  /// logits [vocab_size] f32, changed by the penalty; NaN counts as minus infinity. `history` is prompt and answer so
-  /// far; `position` is the index of the token to be chosen.
+  /// logits [vocab_size] f32, changed by the penalty; NaN counts as minus infinity. `history` is prompt and
+  /// answer so far; `position` is the index of the token to be chosen.
   uint32_t sample(std::span<float> logits, const SamplingOptions& options, std::span<const uint32_t> history,
                   uint64_t position);
 

@@ -30,6 +30,8 @@ std::string StopMatcher::push(std::string_view text) {
   return ready;
 }
 
-std::string StopMatcher::flush() { return stopped_ ? std::string() : std::exchange(held_, {}); }
+std::string StopMatcher::flush() {
+  return stopped_ ? std::string() : std::exchange(held_, {});
+}
 
 }  // namespace tattletale

@@ -12,7 +12,8 @@ namespace {
 constexpr size_t kMaxTokenizerBytes = size_t{256} << 20;
 constexpr size_t kMaxTemplateBytes = size_t{4} << 20;
 
-// ---- GGUF --------------------------------------------------------------------------------------------------
+// ---- GGUF
+// --------------------------------------------------------------------------------------------------
 
 /// Reads an optional key: absent is fine, a wrong type is not.
 template <class T, class Get>
@@ -64,7 +65,8 @@ Result<GgufTokenizerFields> tokenizer_fields(const ModelFiles& files) {
   TT_TRY(optional_key(gguf, "tokenizer.ggml.remove_extra_whitespaces", fields.remove_extra_whitespaces,
                       &GgufFile::get_bool));
   if (const GgufValue* charsmap = gguf.find("tokenizer.ggml.precompiled_charsmap")) {
-    fields.precompiled_charsmap = {reinterpret_cast<const uint8_t*>(charsmap->bytes.data()), charsmap->bytes.size()};
+    fields.precompiled_charsmap = {reinterpret_cast<const uint8_t*>(charsmap->bytes.data()),
+                                   charsmap->bytes.size()};
   }
   return fields;
 }
@@ -80,7 +82,8 @@ Result<void> load_from_gguf(const ModelFiles& files, TextAssets& assets) {
   return {};
 }
 
-// ---- Hugging Face folders ----------------------------------------------------------------------------------
+// ---- Hugging Face folders
+// ----------------------------------------------------------------------------------
 
 /// A special token in tokenizer_config.json: a string, or an object with "content".
 std::string token_text(const Json& config, std::string_view key) {
@@ -111,7 +114,8 @@ Result<std::string> find_template(const TokenizerPaths& paths, const Json& token
     TT_ASSIGN(std::string text, read_text_file(paths.chat_template, kMaxTemplateBytes));
     if (paths.chat_template.extension() != ".json") return text;
     TT_ASSIGN(const Json json, parse_json(text, paths.chat_template.string()));
-    return json.is_object() && json.contains("chat_template") ? template_text(json["chat_template"]) : std::string();
+    return json.is_object() && json.contains("chat_template") ? template_text(json["chat_template"])
+                                                              : std::string();
   }
   const auto found = tokenizer_config.find("chat_template");
   return found == tokenizer_config.end() ? std::string() : template_text(*found);
@@ -133,8 +137,10 @@ Result<void> load_from_folder(const ModelFiles& files, TextAssets& assets) {
   } else if (!paths.tokenizer_model.empty()) {
     TT_ASSIGN(const std::string proto, read_text_file(paths.tokenizer_model, kMaxTokenizerBytes));
     SentencePieceOptions options;
-    if (config.contains("add_bos_token") && config["add_bos_token"].is_boolean()) options.add_bos = config["add_bos_token"];
-    if (config.contains("add_eos_token") && config["add_eos_token"].is_boolean()) options.add_eos = config["add_eos_token"];
+    if (config.contains("add_bos_token") && config["add_bos_token"].is_boolean())
+      options.add_bos = config["add_bos_token"];
+    if (config.contains("add_eos_token") && config["add_eos_token"].is_boolean())
+      options.add_eos = config["add_eos_token"];
     TT_ASSIGN(assets.tokenizer, load_sentencepiece(proto, paths.tokenizer_model.string(), options));
   }
   assets.bos_token = token_text(config, "bos_token");
@@ -147,13 +153,16 @@ Result<void> load_from_folder(const ModelFiles& files, TextAssets& assets) {
 }
 
 /// Token ids under a key that holds one id or a list of them.
-Result<void> append_ids(const Json& config, std::string_view where, std::string_view key, std::vector<TokenId>& ids) {
+Result<void> append_ids(const Json& config, std::string_view where, std::string_view key,
+                        std::vector<TokenId>& ids) {
   const auto found = config.find(key);
   if (found == config.end() || found->is_null()) return {};
   const Json list = found->is_array() ? *found : Json::array({*found});
   for (const Json& id : list) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > std::numeric_limits<TokenId>::max()) {
-      return make_error(ErrorKind::bad_file, std::string(where), std::string(key) + " is " + id.dump() + "; a token id was expected");
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 ||
+        id.get<int64_t>() > std::numeric_limits<TokenId>::max()) {
+      return make_error(ErrorKind::bad_file, std::string(where),
+                        std::string(key) + " is " + id.dump() + "; a token id was expected");
     }
     ids.push_back(static_cast<TokenId>(id.get<int64_t>()));
   }
@@ -176,8 +185,10 @@ Result<TextAssets> load_text_assets(const ModelFiles& files) {
     const Tokenizer& tokenizer = *assets.tokenizer;
     assets.end_ids.insert(assets.end_ids.end(), tokenizer.end_ids().begin(), tokenizer.end_ids().end());
     if (const auto id = tokenizer.id_of(assets.eos_token)) assets.end_ids.push_back(*id);
-    if (assets.bos_token.empty() && tokenizer.bos_id()) assets.bos_token = tokenizer.token_text(*tokenizer.bos_id());
-    if (assets.eos_token.empty() && tokenizer.eos_id()) assets.eos_token = tokenizer.token_text(*tokenizer.eos_id());
+    if (assets.bos_token.empty() && tokenizer.bos_id())
+      assets.bos_token = tokenizer.token_text(*tokenizer.bos_id());
+    if (assets.eos_token.empty() && tokenizer.eos_id())
+      assets.eos_token = tokenizer.token_text(*tokenizer.eos_id());
   }
   std::ranges::sort(assets.end_ids);
   assets.end_ids.erase(std::ranges::unique(assets.end_ids).begin(), assets.end_ids.end());
@@ -198,7 +209,8 @@ Result<std::string> TextAssets::render_chat(const Json& messages, const Json& to
 
 Result<std::vector<TokenId>> TextAssets::encode(std::string_view text, EncodeOptions options) const {
   if (tokenizer == nullptr) {
-    return make_error(ErrorKind::unsupported, "tokenizer", "the model has none; give token ids instead of text");
+    return make_error(ErrorKind::unsupported, "tokenizer",
+                      "the model has none; give token ids instead of text");
   }
   return tokenizer->encode(text, options);
 }
@@ -215,8 +227,9 @@ Result<SamplingOptions> suggested_sampling(const ModelFiles& files) {
     const auto found = config.find(key);
     if (found == config.end() || found->is_null()) return {};
     if (!found->is_number()) {
-      return make_error(ErrorKind::bad_file, files.path.string(),
-                        "generation_config.json: " + std::string(key) + " is " + found->dump() + "; a number was expected");
+      return make_error(
+          ErrorKind::bad_file, files.path.string(),
+          "generation_config.json: " + std::string(key) + " is " + found->dump() + "; a number was expected");
     }
     out = found->get<std::remove_reference_t<decltype(out)>>();
     return {};

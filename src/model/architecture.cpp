@@ -25,8 +25,8 @@ std::string supported_names(std::span<const std::string_view> Architecture::* li
   return text;
 }
 
-Result<const Architecture*> find_by(std::span<const std::string_view> Architecture::* list, std::string_view name,
-                                    const std::string& where, std::string_view key) {
+Result<const Architecture*> find_by(std::span<const std::string_view> Architecture::* list,
+                                    std::string_view name, const std::string& where, std::string_view key) {
   for (const Architecture* architecture : all_architectures()) {
     if (contains(architecture->*list, name)) return architecture;
   }
@@ -42,12 +42,13 @@ Result<const Architecture*> find_hf(const ModelFiles& files) {
   }
   const auto classes = config.find("architectures");
   if (classes != config.end() && classes->is_array() && !classes->empty() && classes->at(0).is_string()) {
-    return find_by(&Architecture::hf_class_names, classes->at(0).get_ref<const std::string&>(), files.config_path,
-                   "architectures");
+    return find_by(&Architecture::hf_class_names, classes->at(0).get_ref<const std::string&>(),
+                   files.config_path, "architectures");
   }
   const auto type = config.find("model_type");
   if (type != config.end() && type->is_string()) {
-    return find_by(&Architecture::hf_model_types, type->get_ref<const std::string&>(), files.config_path, "model_type");
+    return find_by(&Architecture::hf_model_types, type->get_ref<const std::string&>(), files.config_path,
+                   "model_type");
   }
   return make_error(ErrorKind::bad_file, files.config_path,
                     "neither \"architectures\" nor \"model_type\" names the architecture");
@@ -65,8 +66,8 @@ std::unordered_set<std::string> wanted_tensors(const LoadedConfig& loaded) {
     if (has_bias) wanted.insert(weight.substr(0, weight.rfind('.')) + ".bias");
   };
   for (size_t i = 0; i < config.layers.size(); ++i) {
-    for (const std::string* name : {&names.attention_norm, &names.q_norm, &names.k_norm, &names.post_attention_norm,
-                                    &names.mlp_norm, &names.post_mlp_norm}) {
+    for (const std::string* name : {&names.attention_norm, &names.q_norm, &names.k_norm,
+                                    &names.post_attention_norm, &names.mlp_norm, &names.post_mlp_norm}) {
       add(*name, i, false);
     }
     for (const std::string* name : {&names.q, &names.k, &names.v}) add(*name, i, config.qkv_bias);
@@ -76,17 +77,19 @@ std::unordered_set<std::string> wanted_tensors(const LoadedConfig& loaded) {
   return wanted;
 }
 
-/// A tensor of a layer that nobody asks for (a bias the configuration denies, an extra norm) means that the model is
-/// not what the configuration says.
+/// A tensor of a layer that nobody asks for (a bias the configuration denies, an extra norm) means that the
+/// model is not what the configuration says.
 Result<void> refuse_unclaimed_tensors(const ModelFiles& files, const LoadedConfig& loaded) {
   const std::string& pattern = loaded.names.attention_norm;
   const std::string_view layer_prefix = std::string_view(pattern).substr(0, pattern.find("{}"));
   const std::unordered_set<std::string> wanted = wanted_tensors(loaded);
   for (const std::string_view name : files.names()) {
     if (!name.starts_with(layer_prefix) || wanted.contains(std::string(name))) continue;
-    if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn_rot_embd.weight")) continue;  // recomputed
+    if (name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn_rot_embd.weight"))
+      continue;  // recomputed
     return make_error(ErrorKind::unsupported, files.path.string(),
-                      "tensor " + std::string(name) + " has no place in a model of architecture " + loaded.config.arch +
+                      "tensor " + std::string(name) + " has no place in a model of architecture " +
+                          loaded.config.arch +
                           " with this configuration; it would be left out of the computation");
   }
   return {};
@@ -105,7 +108,8 @@ Result<LoadedConfig> read_architecture(const ModelFiles& files) {
   const Architecture* architecture = nullptr;
   if (gguf) {
     TT_ASSIGN(const std::string_view name, files.gguf->get_string("general.architecture"));
-    TT_ASSIGN(architecture, find_by(&Architecture::gguf_names, name, files.gguf->path(), "general.architecture"));
+    TT_ASSIGN(architecture,
+              find_by(&Architecture::gguf_names, name, files.gguf->path(), "general.architecture"));
   } else {
     TT_ASSIGN(architecture, find_hf(files));
   }
@@ -116,7 +120,8 @@ Result<LoadedConfig> read_architecture(const ModelFiles& files) {
   return loaded;
 }
 
-Result<std::unique_ptr<Decoder>> load_decoder(Device& device, const ModelFiles& files, uint64_t context_tokens) {
+Result<std::unique_ptr<Decoder>> load_decoder(Device& device, const ModelFiles& files,
+                                              uint64_t context_tokens) {
   TT_ASSIGN(LoadedConfig loaded, read_architecture(files));
   if (context_tokens == 0) context_tokens = loaded.config.context_tokens;
   return Decoder::load(device, files, std::move(loaded.config), loaded.names, context_tokens);

@@ -44,8 +44,9 @@ constexpr SyntheticShape kShapes[] = {
         "hidden_act": "silu", "tie_word_embeddings": false, "eos_token_id": 128001})"},
 };
 
-constexpr uint64_t kTensorAlignment = 4096;     // a page, so that first touch places each tensor by itself
-constexpr uint64_t kFillBytes = uint64_t{1} << 20;  // about what a thread fills between two looks at the counter
+constexpr uint64_t kTensorAlignment = 4096;  // a page, so that first touch places each tensor by itself
+constexpr uint64_t kFillBytes = uint64_t{1}
+                                << 20;  // about what a thread fills between two looks at the counter
 
 bool holds_matrices(const DTypeInfo& info) {
   return info.packed || info.dtype == DType::f32 || info.dtype == DType::f16 || info.dtype == DType::bf16;
@@ -140,7 +141,8 @@ Result<void> allocate(std::string_view spec, SyntheticMemory& memory) {
       static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(::sysconf(_SC_PAGE_SIZE));
   void* data = MAP_FAILED;
   if (memory.size_bytes < machine_bytes) {
-    data = ::mmap(nullptr, memory.size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    data = ::mmap(nullptr, memory.size_bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   }
   if (data == MAP_FAILED) {
     return make_error(ErrorKind::out_of_memory, std::string(spec),
@@ -152,7 +154,8 @@ Result<void> allocate(std::string_view spec, SyntheticMemory& memory) {
 #endif
   memory.data = static_cast<std::byte*>(data);
   for (Planned& planned : memory.tensors) {
-    planned.view.bytes = {memory.data + planned.offset_bytes, *planned.view.shape.num_bytes(planned.view.dtype)};
+    planned.view.bytes = {memory.data + planned.offset_bytes,
+                          *planned.view.shape.num_bytes(planned.view.dtype)};
   }
   return {};
 }
@@ -168,8 +171,8 @@ std::vector<FillJob> split_fill(const SyntheticMemory& memory) {
   for (uint32_t i = 0; i < memory.tensors.size(); ++i) {
     const TensorView& view = memory.tensors[i].view;
     const int64_t rows = view.shape.rank() == 1 ? 1 : view.shape[0];
-    const int64_t step = std::max<int64_t>(1, rows * static_cast<int64_t>(kFillBytes) /
-                                                  static_cast<int64_t>(view.bytes.size()));
+    const int64_t step = std::max<int64_t>(
+        1, rows * static_cast<int64_t>(kFillBytes) / static_cast<int64_t>(view.bytes.size()));
     for (int64_t row = 0; row < rows; row += step) jobs.push_back({i, row, std::min(rows, row + step)});
   }
   return jobs;
@@ -205,7 +208,8 @@ void fill_all(const SyntheticMemory& memory) {
 
 Error spec_error(std::string_view spec) {
   std::string shapes, formats;
-  for (const SyntheticShape& shape : kShapes) shapes += (shapes.empty() ? "" : ", ") + std::string(shape.name);
+  for (const SyntheticShape& shape : kShapes)
+    shapes += (shapes.empty() ? "" : ", ") + std::string(shape.name);
   for (const DTypeInfo& info : all_dtypes()) {
     if (holds_matrices(info)) formats += (formats.empty() ? "" : ", ") + std::string(info.name);
   }

@@ -25,8 +25,8 @@ struct BlockFormat {
   FillRandomRow fill_random_row = nullptr;
 };
 
-/// The format of a dtype; every dtype has all three functions. Integers and booleans convert by value; encoding
-/// rounds to nearest and saturates. 64-bit integers and f64 lose what f32 cannot hold.
+/// The format of a dtype; every dtype has all three functions. Integers and booleans convert by value;
+/// encoding rounds to nearest and saturates. 64-bit integers and f64 lose what f32 cannot hold.
 const BlockFormat& block_format(DType dtype);
 
 /// Bits per number, for reports: 4.5 for q4_0.

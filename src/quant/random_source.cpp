@@ -7,7 +7,9 @@
 namespace tattletale {
 namespace {
 
-double normal_cdf(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
+double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z / std::numbers::sqrt2);
+}
 
 std::array<float, 256> make_quantiles() {
   std::array<float, 256> table{};

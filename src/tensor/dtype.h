@@ -12,11 +12,33 @@
 namespace tattletale {
 
 enum class DType : uint8_t {
-  f32, f16, bf16, f64, f8_e4m3, f8_e5m2,
-  i8, u8, i16, u16, i32, u32, i64, u64, boolean,
-  q4_0, q4_1, q5_0, q5_1, q8_0,
-  q2_k, q3_k, q4_k, q5_k, q6_k,
-  iq4_nl, iq4_xs,
+  f32,
+  f16,
+  bf16,
+  f64,
+  f8_e4m3,
+  f8_e5m2,
+  i8,
+  u8,
+  i16,
+  u16,
+  i32,
+  u32,
+  i64,
+  u64,
+  boolean,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl,
+  iq4_xs,
 };
 
 struct DTypeInfo {
@@ -31,7 +53,9 @@ struct DTypeInfo {
 std::span<const DTypeInfo> all_dtypes();
 
 const DTypeInfo& dtype_info(DType dtype);
-inline std::string_view dtype_name(DType dtype) { return dtype_info(dtype).name; }
+inline std::string_view dtype_name(DType dtype) {
+  return dtype_info(dtype).name;
+}
 std::optional<DType> dtype_from_name(std::string_view name);
 
 /// Bytes of a row of `elements` numbers; nothing when they are not whole blocks or overflow 64 bits.

@@ -113,14 +113,16 @@ Result<int64_t> ConfigReader::required_int(std::string_view key, int64_t least, 
   const Result<int64_t> number = to_int(value);
   if (!number) return wrong_type(key, value, "a whole number");
   if (*number < least || *number > most) {
-    return wrong_type(key, value, "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    return wrong_type(key, value,
+                      "a whole number from " + std::to_string(least) + " to " + std::to_string(most));
   }
   return *number;
 }
 
 Result<double> ConfigReader::required_float(std::string_view key) {
   TT_ASSIGN(const Json value, require(key));
-  if (!value.is_number() || !std::isfinite(value.get<double>())) return wrong_type(key, value, "a finite number");
+  if (!value.is_number() || !std::isfinite(value.get<double>()))
+    return wrong_type(key, value, "a finite number");
   return value.get<double>();
 }
 
@@ -169,7 +171,8 @@ Result<std::vector<std::string>> ConfigReader::required_strings(std::string_view
   return strings;
 }
 
-Result<int64_t> ConfigReader::optional_int(std::string_view key, int64_t otherwise, int64_t least, int64_t most) {
+Result<int64_t> ConfigReader::optional_int(std::string_view key, int64_t otherwise, int64_t least,
+                                           int64_t most) {
   return lookup(key) ? required_int(key, least, most) : Result<int64_t>(otherwise);
 }
 
@@ -207,7 +210,8 @@ Result<std::optional<ConfigReader>> ConfigReader::optional_object(std::string_vi
   return std::optional<ConfigReader>(ConfigReader(value, where_, full_key(key)));
 }
 
-Result<void> ConfigReader::expect_string(std::string_view key, std::initializer_list<std::string_view> allowed) {
+Result<void> ConfigReader::expect_string(std::string_view key,
+                                         std::initializer_list<std::string_view> allowed) {
   const std::optional<Json> value = lookup(key);
   if (!value) return {};
   std::string list;
@@ -246,7 +250,8 @@ Result<void> ConfigReader::refuse(std::string_view key, std::string_view why) {
                       (value->is_string() && value->get_ref<const std::string&>().empty()) ||
                       (value->is_structured() && value->empty());
   if (is_off) return {};
-  return key_error(ErrorKind::unsupported, key, "is " + shown(*value) + ", which is not supported: " + std::string(why));
+  return key_error(ErrorKind::unsupported, key,
+                   "is " + shown(*value) + ", which is not supported: " + std::string(why));
 }
 
 std::vector<std::string> ConfigReader::unread_keys() const {

@@ -1,5 +1,6 @@
-// Typed reads of a model's configuration with errors that name file, key, what was found and what was expected.
-// One interface over Hugging Face's config.json and GGUF's metadata; which keys mean what is the business of model/.
+// Typed reads of a model's configuration with errors that name file, key, what was found and what was
+// expected. One interface over Hugging Face's config.json and GGUF's metadata; which keys mean what is the
+// business of model/.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +58,8 @@ class ConfigReader {
   /// A nested object, or nothing when absent. For GGUF: the keys below prefix.key, when there is any.
   Result<std::optional<ConfigReader>> optional_object(std::string_view key);
 
-  // Refusals: a model that would be computed wrongly must not start. Errors: unsupported naming key and value.
+  // Refusals: a model that would be computed wrongly must not start. Errors: unsupported naming key and
+  // value.
   /// The key must be absent or one of these. `allowed` is what this build computes.
   Result<void> expect_string(std::string_view key, std::initializer_list<std::string_view> allowed);
   /// The key must be absent or have this value.

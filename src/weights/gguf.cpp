@@ -22,15 +22,20 @@ T load(const std::byte* bytes) {
 using Wide = __int128;
 
 bool is_integer(GgufType type) {
-  return type != GgufType::f32 && type != GgufType::f64 && type != GgufType::boolean && type != GgufType::string &&
-         type != GgufType::array;
+  return type != GgufType::f32 && type != GgufType::f64 && type != GgufType::boolean &&
+         type != GgufType::string && type != GgufType::array;
 }
 
 size_t element_bytes(GgufType type) {
   switch (type) {
-    case GgufType::u16: case GgufType::i16: return 2;
-    case GgufType::u32: case GgufType::i32: case GgufType::f32: return 4;
-    case GgufType::u64: case GgufType::i64: case GgufType::f64: return 8;
+    case GgufType::u16:
+    case GgufType::i16: return 2;
+    case GgufType::u32:
+    case GgufType::i32:
+    case GgufType::f32: return 4;
+    case GgufType::u64:
+    case GgufType::i64:
+    case GgufType::f64: return 8;
     default: return 1;
   }
 }
@@ -96,7 +101,8 @@ Result<uint64_t> split_count(const GgufFile& file) {
 }  // namespace
 
 Result<std::shared_ptr<const GgufFile>> GgufFile::parse(std::span<const std::byte> bytes,
-                                                        std::shared_ptr<const void> owner, std::string where) {
+                                                        std::shared_ptr<const void> owner,
+                                                        std::string where) {
   auto file = std::make_shared<GgufFile>();
   file->path_ = where;
   file->owners_.push_back(std::move(owner));
@@ -128,9 +134,10 @@ Result<std::shared_ptr<const GgufFile>> GgufFile::open_parts(const std::filesyst
     TT_ASSIGN(const uint64_t stored_count, split_count(*opened));
     if (stored_number != number || stored_count != count) {
       return make_error(ErrorKind::bad_file, path.string(),
-                        "says it is part " + std::to_string(stored_number) + " of " + std::to_string(stored_count) +
-                            " (split.no, split.count, counted from 0), expected part " + std::to_string(number) +
-                            " of " + std::to_string(count));
+                        "says it is part " + std::to_string(stored_number) + " of " +
+                            std::to_string(stored_count) +
+                            " (split.no, split.count, counted from 0), expected part " +
+                            std::to_string(number) + " of " + std::to_string(count));
     }
     // Each part was made non-const by parse() and is ours alone until it is returned.
     auto part = std::const_pointer_cast<GgufFile>(std::move(opened));
@@ -267,7 +274,8 @@ const GgufTensor* GgufFile::find_tensor(std::string_view name) const {
 
 Result<TensorView> GgufFile::tensor(std::string_view name) const {
   const GgufTensor* tensor = find_tensor(name);
-  if (tensor == nullptr) return make_error(ErrorKind::not_found, path_, "has no tensor " + quote_for_error(name));
+  if (tensor == nullptr)
+    return make_error(ErrorKind::not_found, path_, "has no tensor " + quote_for_error(name));
   if (!tensor->dtype) {
     return make_error(ErrorKind::unsupported, path_ + ", tensor " + quote_for_error(name),
                       "is stored as " + ggml_type_name(tensor->type_number) + " (ggml type " +

@@ -22,8 +22,19 @@ namespace tattletale {
 
 /// Type numbers of metadata values, as stored in the file.
 enum class GgufType : uint32_t {
-  u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7, string = 8, array = 9,
-  u64 = 10, i64 = 11, f64 = 12,
+  u8 = 0,
+  i8 = 1,
+  u16 = 2,
+  i16 = 3,
+  u32 = 4,
+  i32 = 5,
+  f32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  u64 = 10,
+  i64 = 11,
+  f64 = 12,
 };
 
 std::string_view gguf_type_name(GgufType type);
@@ -31,29 +42,29 @@ std::string_view gguf_type_name(GgufType type);
 /// One metadata value. Only the fields of its type are meaningful.
 struct GgufValue {
   GgufType type = GgufType::u8;
-  GgufType element_type = GgufType::u8;         // arrays
-  uint64_t count = 0;                           // arrays: elements
-  std::span<const std::byte> bytes;             // a scalar's or a fixed-size array's little-endian bytes, unaligned
-  std::string_view string;                      // strings
-  std::span<const std::string_view> strings;    // arrays of strings
-  std::vector<GgufValue> values;                // arrays of arrays
+  GgufType element_type = GgufType::u8;  // arrays
+  uint64_t count = 0;                    // arrays: elements
+  std::span<const std::byte> bytes;      // a scalar's or a fixed-size array's little-endian bytes, unaligned
+  std::string_view string;               // strings
+  std::span<const std::string_view> strings;  // arrays of strings
+  std::vector<GgufValue> values;              // arrays of arrays
 };
 
 /// One entry of the tensor table.
 struct GgufTensor {
   std::string_view name;
-  uint32_t type_number = 0;              // ggml's number of the element type
-  std::optional<DType> dtype;            // nothing when this build does not know the number
-  Shape shape;                           // outermost first: the file's order turned round
-  std::span<const std::byte> bytes;      // empty when the dtype is unknown
-  uint32_t part = 0;                     // which file of a split model
+  uint32_t type_number = 0;          // ggml's number of the element type
+  std::optional<DType> dtype;        // nothing when this build does not know the number
+  Shape shape;                       // outermost first: the file's order turned round
+  std::span<const std::byte> bytes;  // empty when the dtype is unknown
+  uint32_t part = 0;                 // which file of a split model
 };
 
 /// A GGUF model: one file, or all parts of a split one. Immutable, so safe to read from many threads.
 class GgufFile {
  public:
-  /// Maps and reads `path`. A file with split.count > 1 must be named "...-00001-of-0000N.gguf" (any part may be
-  /// given); its other parts are opened from the same folder, and metadata is that of the first part.
+  /// Maps and reads `path`. A file with split.count > 1 must be named "...-00001-of-0000N.gguf" (any part may
+  /// be given); its other parts are opened from the same folder, and metadata is that of the first part.
   /// Errors: not_found, io; bad_file naming file, tensor or key, and byte offset; unsupported for other
   /// versions, big-endian files.
   static Result<std::shared_ptr<const GgufFile>> open(const std::filesystem::path& path);
@@ -69,7 +80,8 @@ class GgufFile {
   uint64_t weight_bytes() const { return weight_bytes_; }  // of all tensors of known dtype
 
   // Metadata. `find` is null for an absent key; the get_ functions return not_found naming file and key, or
-  // bad_file with the expected and the found type. Integers of every width and sign convert when the value fits.
+  // bad_file with the expected and the found type. Integers of every width and sign convert when the value
+  // fits.
   std::span<const std::string_view> keys() const { return keys_; }
   const GgufValue* find(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
@@ -79,8 +91,9 @@ class GgufFile {
   Result<bool> get_bool(std::string_view key) const;
   Result<std::string_view> get_string(std::string_view key) const;
   Result<std::span<const std::string_view>> get_string_array(std::string_view key) const;
-  Result<std::vector<int64_t>> get_int_array(std::string_view key) const;  // any integer type; booleans as 0, 1
-  Result<std::vector<float>> get_f32_array(std::string_view key) const;    // f32 or f64
+  Result<std::vector<int64_t>> get_int_array(
+      std::string_view key) const;                                       // any integer type; booleans as 0, 1
+  Result<std::vector<float>> get_f32_array(std::string_view key) const;  // f32 or f64
 
   // Tensors, in file order.
   std::span<const GgufTensor> tensors() const { return tensors_; }

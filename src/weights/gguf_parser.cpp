@@ -14,16 +14,23 @@ static_assert(std::endian::native == std::endian::little, "GGUF values are read 
 constexpr int kMaxArrayDepth = 4;
 constexpr uint64_t kMaxNameBytes = 65535;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 24;
-constexpr uint64_t kMinKeyBytes = 8 + 1 + 4 + 1;      // length, name, type, value
+constexpr uint64_t kMinKeyBytes = 8 + 1 + 4 + 1;         // length, name, type, value
 constexpr uint64_t kMinTensorBytes = 8 + 1 + 4 + 4 + 8;  // length, name, rank, type, offset
 
 /// Bytes of one scalar, 0 for strings, arrays and unknown numbers.
 uint64_t scalar_bytes(GgufType type) {
   switch (type) {
-    case GgufType::u8: case GgufType::i8: case GgufType::boolean: return 1;
-    case GgufType::u16: case GgufType::i16: return 2;
-    case GgufType::u32: case GgufType::i32: case GgufType::f32: return 4;
-    case GgufType::u64: case GgufType::i64: case GgufType::f64: return 8;
+    case GgufType::u8:
+    case GgufType::i8:
+    case GgufType::boolean: return 1;
+    case GgufType::u16:
+    case GgufType::i16: return 2;
+    case GgufType::u32:
+    case GgufType::i32:
+    case GgufType::f32: return 4;
+    case GgufType::u64:
+    case GgufType::i64:
+    case GgufType::f64: return 8;
     default: return 0;
   }
 }
@@ -35,8 +42,8 @@ Error GgufParser::fault(ErrorKind kind, std::string what) const {
 }
 
 Error GgufParser::truncated(uint64_t wanted, std::string_view of_what) const {
-  return fault(ErrorKind::bad_file, std::string(of_what) + " needs " + std::to_string(wanted) + " bytes but only " +
-                                        std::to_string(remaining()) +
+  return fault(ErrorKind::bad_file, std::string(of_what) + " needs " + std::to_string(wanted) +
+                                        " bytes but only " + std::to_string(remaining()) +
                                         " are left; the file is cut off or damaged, fetch it again");
 }
 
@@ -75,7 +82,8 @@ Result<void> GgufParser::parse_header() {
   }
   TT_ASSIGN(file_.version_, read<uint32_t>("the version"));
   if (const uint32_t swapped = std::byteswap(file_.version_); swapped == 2 || swapped == 3) {
-    return fault(ErrorKind::unsupported, "a big-endian GGUF file; only little-endian ones can be read, convert it");
+    return fault(ErrorKind::unsupported,
+                 "a big-endian GGUF file; only little-endian ones can be read, convert it");
   }
   if (file_.version_ != 2 && file_.version_ != 3) {
     return fault(ErrorKind::unsupported,
@@ -84,7 +92,8 @@ Result<void> GgufParser::parse_header() {
   TT_ASSIGN(num_tensors_, read<uint64_t>("the number of tensors"));
   TT_ASSIGN(num_keys_, read<uint64_t>("the number of metadata keys"));
   if (num_keys_ > remaining() / kMinKeyBytes) {
-    return fault(ErrorKind::bad_file, "claims " + std::to_string(num_keys_) + " metadata keys, more than fit into " +
+    return fault(ErrorKind::bad_file, "claims " + std::to_string(num_keys_) +
+                                          " metadata keys, more than fit into " +
                                           std::to_string(remaining()) + " remaining bytes");
   }
   return {};
@@ -123,13 +132,15 @@ Result<void> GgufParser::parse_value(GgufType type, std::string_view key, int de
   const uint64_t num_bytes = scalar_bytes(type);
   if (num_bytes == 0) {
     return fault(ErrorKind::bad_file, "key " + quote_for_error(key) + " has value type " +
-                                          std::to_string(static_cast<uint32_t>(type)) + "; GGUF knows 0 to 12");
+                                          std::to_string(static_cast<uint32_t>(type)) +
+                                          "; GGUF knows 0 to 12");
   }
   if (num_bytes > remaining()) return truncated(num_bytes, "the value of key " + quote_for_error(key));
   value.bytes = bytes_.subspan(offset_, num_bytes);
   if (type == GgufType::boolean && static_cast<uint8_t>(value.bytes[0]) > 1) {
     return fault(ErrorKind::bad_file, "key " + quote_for_error(key) + " is a bool with the byte " +
-                                          std::to_string(static_cast<int>(value.bytes[0])) + ", expected 0 or 1");
+                                          std::to_string(static_cast<int>(value.bytes[0])) +
+                                          ", expected 0 or 1");
   }
   offset_ += num_bytes;
   return {};
@@ -165,7 +176,8 @@ Result<void> GgufParser::parse_array(std::string_view key, int depth, GgufValue&
   if (value.element_type == GgufType::boolean) {
     for (size_t i = 0; i < value.bytes.size(); ++i) {
       if (static_cast<uint8_t>(value.bytes[i]) <= 1) continue;
-      return fault(ErrorKind::bad_file, "key " + quote_for_error(key) + " is an array of bools with the byte " +
+      return fault(ErrorKind::bad_file, "key " + quote_for_error(key) +
+                                            " is an array of bools with the byte " +
                                             std::to_string(static_cast<int>(value.bytes[i])) + " at " +
                                             std::to_string(i) + ", expected 0 or 1");
     }
@@ -200,7 +212,8 @@ Result<void> GgufParser::parse_string_array(std::string_view key, GgufValue& val
 Result<void> GgufParser::parse_alignment() {
   if (!file_.has("general.alignment")) return {};
   TT_ASSIGN(file_.alignment_, file_.get_u64("general.alignment"));
-  if (file_.alignment_ % 8 != 0 || !std::has_single_bit(file_.alignment_) || file_.alignment_ > kMaxAlignment) {
+  if (file_.alignment_ % 8 != 0 || !std::has_single_bit(file_.alignment_) ||
+      file_.alignment_ > kMaxAlignment) {
     return make_error(ErrorKind::bad_file, where_ + ", key general.alignment",
                       "is " + std::to_string(file_.alignment_) + ", expected a power of two from 8 to " +
                           std::to_string(kMaxAlignment));
@@ -210,8 +223,9 @@ Result<void> GgufParser::parse_alignment() {
 
 Result<void> GgufParser::parse_tensor_table() {
   if (num_tensors_ > remaining() / kMinTensorBytes) {
-    return fault(ErrorKind::bad_file, "claims " + std::to_string(num_tensors_) + " tensors, more than fit into " +
-                                          std::to_string(remaining()) + " remaining bytes");
+    return fault(ErrorKind::bad_file, "claims " + std::to_string(num_tensors_) +
+                                          " tensors, more than fit into " + std::to_string(remaining()) +
+                                          " remaining bytes");
   }
   file_.tensors_.reserve(num_tensors_);
   file_.tensor_index_.reserve(num_tensors_);
@@ -240,7 +254,8 @@ Result<void> GgufParser::parse_tensor() {
   TT_ASSIGN(const uint64_t data_offset, read<uint64_t>("the offset of " + ordinal));
   if (data_offset % file_.alignment_ != 0) {
     return fault(ErrorKind::bad_file, "tensor " + quote_for_error(tensor.name) + " starts at data offset " +
-                                          std::to_string(data_offset) + ", which is not a multiple of the alignment " +
+                                          std::to_string(data_offset) +
+                                          ", which is not a multiple of the alignment " +
                                           std::to_string(file_.alignment_));
   }
   data_offsets_.push_back(data_offset);
@@ -252,14 +267,15 @@ Result<void> GgufParser::parse_shape(GgufTensor& tensor) {
   const std::string name = "tensor " + quote_for_error(tensor.name);
   TT_ASSIGN(const uint32_t rank, read<uint32_t>("the rank of " + name));
   if (rank > Shape::kMaxRank) {
-    return fault(ErrorKind::bad_file, name + " has " + std::to_string(rank) + " dimensions, expected at most " +
-                                          std::to_string(Shape::kMaxRank));
+    return fault(ErrorKind::bad_file, name + " has " + std::to_string(rank) +
+                                          " dimensions, expected at most " + std::to_string(Shape::kMaxRank));
   }
   int64_t dims[Shape::kMaxRank];
   for (uint32_t i = 0; i < rank; ++i) {
     TT_ASSIGN(const uint64_t dim, read<uint64_t>("a dimension of " + name));
     if (dim > static_cast<uint64_t>(INT64_MAX)) {
-      return fault(ErrorKind::bad_file, name + " has a dimension of " + std::to_string(dim) + ", past 2^63 - 1");
+      return fault(ErrorKind::bad_file,
+                   name + " has a dimension of " + std::to_string(dim) + ", past 2^63 - 1");
     }
     dims[rank - 1 - i] = static_cast<int64_t>(dim);  // GGUF stores the innermost first
   }
@@ -272,7 +288,8 @@ Result<void> GgufParser::parse_shape(GgufTensor& tensor) {
 }
 
 Result<void> GgufParser::place_tensors() {
-  const uint64_t mask = file_.alignment_ - 1;  // offset_ is within the file, so rounding it up cannot overflow
+  const uint64_t mask =
+      file_.alignment_ - 1;  // offset_ is within the file, so rounding it up cannot overflow
   const uint64_t data_start = std::min<uint64_t>((offset_ + mask) & ~mask, bytes_.size());
   const std::span<const std::byte> data = bytes_.subspan(data_start);
   std::vector<TensorExtent> extents;
@@ -286,18 +303,18 @@ Result<void> GgufParser::place_tensors() {
       const std::optional<uint64_t> num_bytes = tensor.shape.num_bytes(*tensor.dtype);
       if (!num_bytes) {
         return make_error(ErrorKind::bad_file, where,
-                          "shape " + tensor.shape.to_string() + " of " + std::string(dtype_name(*tensor.dtype)) +
-                              " is not whole blocks of " + std::to_string(dtype_info(*tensor.dtype).block_elements) +
-                              " or too large");
+                          "shape " + tensor.shape.to_string() + " of " +
+                              std::string(dtype_name(*tensor.dtype)) + " is not whole blocks of " +
+                              std::to_string(dtype_info(*tensor.dtype).block_elements) + " or too large");
       }
       size = *num_bytes;
     }
     if (begin > data.size() || size > data.size() - begin) {
       return make_error(ErrorKind::bad_file, where,
                         "takes " + std::to_string(size) + " bytes at data offset " + std::to_string(begin) +
-                            ", past the end of the file: the data section has " + std::to_string(data.size()) +
-                            " bytes and starts at byte " + std::to_string(data_start) +
-                            "; the file is cut off or damaged, fetch it again");
+                            ", past the end of the file: the data section has " +
+                            std::to_string(data.size()) + " bytes and starts at byte " +
+                            std::to_string(data_start) + "; the file is cut off or damaged, fetch it again");
     }
     tensor.bytes = data.subspan(begin, size);
     file_.weight_bytes_ += size;
@@ -305,10 +322,11 @@ Result<void> GgufParser::place_tensors() {
   }
   if (const auto overlap = find_overlap(extents)) {
     const auto& [first, second] = *overlap;
-    return make_error(ErrorKind::bad_file, where_ + ", tensor " + quote_for_error(file_.tensors_[second.tensor].name),
+    return make_error(ErrorKind::bad_file,
+                      where_ + ", tensor " + quote_for_error(file_.tensors_[second.tensor].name),
                       "data bytes " + std::to_string(second.begin) + " to " + std::to_string(second.end) +
-                          " overlap tensor " + quote_for_error(file_.tensors_[first.tensor].name) + ", bytes " +
-                          std::to_string(first.begin) + " to " + std::to_string(first.end));
+                          " overlap tensor " + quote_for_error(file_.tensors_[first.tensor].name) +
+                          ", bytes " + std::to_string(first.begin) + " to " + std::to_string(first.end));
   }
   return {};
 }

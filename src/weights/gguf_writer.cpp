@@ -26,7 +26,9 @@ void put_string(std::vector<std::byte>& out, std::string_view text) {
   put_bytes(out, text.data(), text.size());
 }
 
-uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+uint64_t align_up(uint64_t value, uint64_t alignment) {
+  return (value + alignment - 1) / alignment * alignment;
+}
 
 }  // namespace
 
@@ -136,7 +138,8 @@ Result<void> GgufWriter::produce(const ByteSink& sink) const {
     const std::string where = "tensor " + quote_for_error(tensor.name);
     const std::optional<uint32_t> type = ggml_from_dtype(tensor.dtype);
     const std::optional<uint64_t> size = tensor.shape.num_bytes(tensor.dtype);
-    if (!names.insert(tensor.name).second) return make_error(ErrorKind::invalid_argument, where, "was added twice");
+    if (!names.insert(tensor.name).second)
+      return make_error(ErrorKind::invalid_argument, where, "was added twice");
     if (!type) {
       return make_error(ErrorKind::invalid_argument, where,
                         "GGUF has no element type " + std::string(dtype_name(tensor.dtype)));
@@ -148,7 +151,8 @@ Result<void> GgufWriter::produce(const ByteSink& sink) const {
     }
     put_string(head, tensor.name);
     put<uint32_t>(head, static_cast<uint32_t>(tensor.shape.rank()));
-    for (int i = tensor.shape.rank() - 1; i >= 0; --i) put<uint64_t>(head, static_cast<uint64_t>(tensor.shape[i]));
+    for (int i = tensor.shape.rank() - 1; i >= 0; --i)
+      put<uint64_t>(head, static_cast<uint64_t>(tensor.shape[i]));
     put(head, *type);
     put(head, offset);
     offset = align_up(offset + *size, alignment_);

@@ -20,7 +20,9 @@ bool is_file(const fs::path& path) {
 }
 
 /// The path when such a file exists, else an empty path.
-fs::path if_file(const fs::path& path) { return is_file(path) ? path : fs::path(); }
+fs::path if_file(const fs::path& path) {
+  return is_file(path) ? path : fs::path();
+}
 
 /// The files of a folder that end in `extension`, sorted by name.
 std::vector<fs::path> files_with_extension(const fs::path& folder, std::string_view extension) {
@@ -33,13 +35,15 @@ std::vector<fs::path> files_with_extension(const fs::path& folder, std::string_v
   return found;
 }
 
-bool has_suffix(const fs::path& path, std::string_view suffix) { return path.filename().string().ends_with(suffix); }
+bool has_suffix(const fs::path& path, std::string_view suffix) {
+  return path.filename().string().ends_with(suffix);
+}
 
 /// The .gguf of a folder: the only one, or the first part of the only split model.
 std::vector<fs::path> gguf_candidates(const fs::path& folder) {
   std::vector<fs::path> found = files_with_extension(folder, ".gguf");
-  const bool split = found.size() > 1 && has_suffix(found[0], "-of-" + std::to_string(100000 + found.size()).substr(1) +
-                                                                  ".gguf");
+  const bool split = found.size() > 1 &&
+                     has_suffix(found[0], "-of-" + std::to_string(100000 + found.size()).substr(1) + ".gguf");
   if (split) found.resize(1);
   return found;
 }
@@ -54,8 +58,8 @@ Result<fs::path> weights_in_folder(const fs::path& folder) {
     if (found.size() == 1) return found[0];
     if (found.size() > 1) {
       return make_error(ErrorKind::invalid_argument, folder.string(),
-                        "has " + std::to_string(found.size()) + " .safetensors files and neither " + kSingleFile +
-                            " nor " + kIndexFile + "; name the file to open");
+                        "has " + std::to_string(found.size()) + " .safetensors files and neither " +
+                            kSingleFile + " nor " + kIndexFile + "; name the file to open");
     }
   }
   const std::vector<fs::path> found = gguf_candidates(folder);
@@ -65,8 +69,8 @@ Result<fs::path> weights_in_folder(const fs::path& folder) {
                       "has " + std::to_string(found.size()) + " .gguf files; name the file to open");
   }
   return make_error(ErrorKind::not_found, folder.string(),
-                    std::string("is no model folder: found neither a .gguf file nor config.json with ") + kSingleFile +
-                        " or " + kIndexFile);
+                    std::string("is no model folder: found neither a .gguf file nor config.json with ") +
+                        kSingleFile + " or " + kIndexFile);
 }
 
 Result<Json> read_json_file(const fs::path& path) {
@@ -132,9 +136,10 @@ Result<ModelFiles> open_model(const fs::path& path) {
     model.tokenizer = tokenizer_paths(folder);
     model.list_safetensors_tensors();
   } else {
-    return make_error(ErrorKind::invalid_argument, path.string(),
-                      "is no model file: expected a name ending in .gguf, .safetensors or .safetensors.index.json, or a "
-                      "model folder");
+    return make_error(
+        ErrorKind::invalid_argument, path.string(),
+        "is no model file: expected a name ending in .gguf, .safetensors or .safetensors.index.json, or a "
+        "model folder");
   }
   return model;
 }

@@ -21,7 +21,8 @@ namespace tattletale {
 
 enum class ModelSource : uint8_t { gguf, safetensors };
 
-/// Where the tokenizer's files are, each empty when absent. A GGUF model carries its tokenizer in its metadata.
+/// Where the tokenizer's files are, each empty when absent. A GGUF model carries its tokenizer in its
+/// metadata.
 struct TokenizerPaths {
   std::filesystem::path tokenizer_json;
   std::filesystem::path tokenizer_model;
@@ -40,7 +41,7 @@ struct ModelFiles {
   std::string config_path;                             // names `config` in errors
   Json generation_config;                              // generation_config.json, or null
   TokenizerPaths tokenizer;
-  uint64_t weight_bytes = 0;                           // of all tensors of known dtype
+  uint64_t weight_bytes = 0;  // of all tensors of known dtype
 
   /// The tensor, pointing into the mapped file; null when absent or of a dtype this build does not know.
   const TensorView* find(std::string_view name) const;
@@ -65,9 +66,9 @@ struct ModelFiles {
   std::unordered_map<std::string_view, TensorView> views_;
 };
 
-/// Opens a model from: a .gguf file; a folder with config.json and model.safetensors (or its index, or exactly one
-/// other .safetensors file); a folder with exactly one .gguf; a .safetensors or its index, with config.json beside it.
-/// Errors: not_found and bad_file, saying which files were looked for.
+/// Opens a model from: a .gguf file; a folder with config.json and model.safetensors (or its index, or
+/// exactly one other .safetensors file); a folder with exactly one .gguf; a .safetensors or its index, with
+/// config.json beside it. Errors: not_found and bad_file, saying which files were looked for.
 Result<ModelFiles> open_model(const std::filesystem::path& path);
 
 }  // namespace tattletale

@@ -13,10 +13,21 @@ namespace tattletale {
 namespace {
 
 constexpr auto kDtypes = std::to_array<std::pair<std::string_view, DType>>({
-    {"BOOL", DType::boolean}, {"U8", DType::u8},   {"I8", DType::i8},   {"F8_E5M2", DType::f8_e5m2},
-    {"F8_E4M3", DType::f8_e4m3}, {"I16", DType::i16}, {"U16", DType::u16}, {"F16", DType::f16},
-    {"BF16", DType::bf16},    {"I32", DType::i32}, {"U32", DType::u32}, {"F32", DType::f32},
-    {"F64", DType::f64},      {"I64", DType::i64}, {"U64", DType::u64},
+    {"BOOL", DType::boolean},
+    {"U8", DType::u8},
+    {"I8", DType::i8},
+    {"F8_E5M2", DType::f8_e5m2},
+    {"F8_E4M3", DType::f8_e4m3},
+    {"I16", DType::i16},
+    {"U16", DType::u16},
+    {"F16", DType::f16},
+    {"BF16", DType::bf16},
+    {"I32", DType::i32},
+    {"U32", DType::u32},
+    {"F32", DType::f32},
+    {"F64", DType::f64},
+    {"I64", DType::i64},
+    {"U64", DType::u64},
 });
 
 constexpr size_t kMaxIndexBytes = 100'000'000;
@@ -67,8 +78,9 @@ class SafetensorsParser {
     std::memcpy(&length, bytes_.data(), sizeof(length));
     if (length > kMaxSafetensorsHeaderBytes) {
       return make_error(ErrorKind::limit_exceeded, where_,
-                        "not a safetensors file, or a damaged one: its header claims " + std::to_string(length) +
-                            " bytes, at most " + std::to_string(kMaxSafetensorsHeaderBytes) + " are allowed");
+                        "not a safetensors file, or a damaged one: its header claims " +
+                            std::to_string(length) + " bytes, at most " +
+                            std::to_string(kMaxSafetensorsHeaderBytes) + " are allowed");
     }
     if (length > bytes_.size() - sizeof(length)) {
       return make_error(ErrorKind::bad_file, where_,
@@ -79,8 +91,8 @@ class SafetensorsParser {
     const std::string_view json(reinterpret_cast<const char*>(bytes_.data() + sizeof(length)), length);
     if (json.empty() || json[0] != '{') {
       return make_error(ErrorKind::bad_file, where_,
-                        "not a safetensors file: the header starts with " + quote_for_error(json.substr(0, 1)) +
-                            ", expected \"{\"");
+                        "not a safetensors file: the header starts with " +
+                            quote_for_error(json.substr(0, 1)) + ", expected \"{\"");
     }
     return json;
   }
@@ -103,9 +115,9 @@ class SafetensorsParser {
       if (!size || *size != end - begin) {
         return make_error(ErrorKind::bad_file, where,
                           "shape " + tensor.shape.to_string() + " of " + entry.dtype + " takes " +
-                              (size ? std::to_string(*size) : "more than 2^63") + " bytes, but data_offsets " +
-                              std::to_string(begin) + " to " + std::to_string(end) + " hold " +
-                              std::to_string(end - begin));
+                              (size ? std::to_string(*size) : "more than 2^63") +
+                              " bytes, but data_offsets " + std::to_string(begin) + " to " +
+                              std::to_string(end) + " hold " + std::to_string(end - begin));
       }
       file_.weight_bytes_ += *size;
     }
@@ -133,7 +145,8 @@ class SafetensorsParser {
     }
     const Shape shape(std::span<const int64_t>(dims, stored.size()));
     if (!shape.num_elements()) {
-      return make_error(ErrorKind::bad_file, where, "shape " + shape.to_string() + " has more than 2^63 - 1 elements");
+      return make_error(ErrorKind::bad_file, where,
+                        "shape " + shape.to_string() + " has more than 2^63 - 1 elements");
     }
     return shape;
   }
@@ -196,7 +209,8 @@ Result<std::shared_ptr<const SafetensorsFile>> SafetensorsFile::open_sharded(
   whole->path_ = where;
   std::unordered_map<std::string_view, uint32_t> shards;
   for (const auto& [tensor, shard] : weight_map) {
-    if (!is_plain_file_name(shard) || !shard.ends_with(".safetensors")) {  // an index here could lead round in a circle
+    if (!is_plain_file_name(shard) ||
+        !shard.ends_with(".safetensors")) {  // an index here could lead round in a circle
       return make_error(ErrorKind::bad_file, where,
                         "tensor " + quote_for_error(tensor) + " is said to lie in " + quote_for_error(shard) +
                             ", expected the name of a file beside the index that ends in .safetensors");
@@ -242,7 +256,8 @@ const SafetensorsEntry* SafetensorsFile::find_tensor(std::string_view name) cons
 
 Result<TensorView> SafetensorsFile::tensor(std::string_view name) const {
   const SafetensorsEntry* entry = find_tensor(name);
-  if (entry == nullptr) return make_error(ErrorKind::not_found, path_, "has no tensor " + quote_for_error(name));
+  if (entry == nullptr)
+    return make_error(ErrorKind::not_found, path_, "has no tensor " + quote_for_error(name));
   if (!entry->dtype) {
     return make_error(ErrorKind::unsupported, path_ + ", tensor " + quote_for_error(name),
                       "is stored as " + quote_for_error(entry->dtype_name) + ", which cannot be computed");

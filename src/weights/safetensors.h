@@ -25,8 +25,8 @@ inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 /// One tensor of a file.
 struct SafetensorsEntry {
   std::string name;
-  std::string dtype_name;            // as written: "BF16", "F8_E8M0"
-  std::optional<DType> dtype;        // nothing when this build does not know the dtype
+  std::string dtype_name;      // as written: "BF16", "F8_E8M0"
+  std::optional<DType> dtype;  // nothing when this build does not know the dtype
   Shape shape;
   std::span<const std::byte> bytes;  // its data, also of an unknown dtype
   uint32_t part = 0;                 // which file of a sharded model

@@ -11,17 +11,22 @@ namespace {
 /// Common parts of the two readers: where we are, and the first fault.
 class EventReader : public nlohmann::json_sax<Json> {
  public:
-  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& cause) override {
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::json::exception& cause) override {
     if (fault_.empty()) fault_ = "not valid JSON at byte " + std::to_string(position) + ": " + cause.what();
     return false;
   }
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("a boolean"); }
-  bool number_integer(number_integer_t value) override { return unexpected("the number " + std::to_string(value)); }
+  bool number_integer(number_integer_t value) override {
+    return unexpected("the number " + std::to_string(value));
+  }
   bool number_unsigned(number_unsigned_t value) override {
     return unexpected("the number " + std::to_string(value));
   }
-  bool number_float(number_float_t, const string_t& text) override { return unexpected("the number " + text); }
+  bool number_float(number_float_t, const string_t& text) override {
+    return unexpected("the number " + text);
+  }
   bool binary(binary_t&) override { return unexpected("binary data"); }
   bool string(string_t& text) override { return unexpected("the string " + quote_for_error(text)); }
   bool start_object(std::size_t) override { return unexpected("an object"); }
@@ -120,8 +125,19 @@ class HeaderReader : public EventReader {
 
  private:
   enum class State {
-    start, top, done, tensor_value, tensor, dtype, shape_value, shape, offsets_value, offsets, metadata_value,
-    metadata, metadata_string,
+    start,
+    top,
+    done,
+    tensor_value,
+    tensor,
+    dtype,
+    shape_value,
+    shape,
+    offsets_value,
+    offsets,
+    metadata_value,
+    metadata,
+    metadata_string,
   };
 
   std::string expectation() const override {
@@ -177,7 +193,10 @@ class HeaderReader : public EventReader {
   }
 
   bool end_tensor() {
-    const char* missing = !seen_dtype_ ? "dtype" : !seen_shape_ ? "shape" : !seen_offsets_ ? "data_offsets" : nullptr;
+    const char* missing = !seen_dtype_     ? "dtype"
+                          : !seen_shape_   ? "shape"
+                          : !seen_offsets_ ? "data_offsets"
+                                           : nullptr;
     if (missing != nullptr) {
       return fail("tensor " + quote_for_error(header.tensors.back().name) + " has no " + missing);
     }
@@ -229,7 +248,8 @@ class IndexReader : public EventReader {
 
   bool key(string_t& text) override {
     if (in_map_) {
-      if (!names_.insert(text).second) return fail("tensor " + quote_for_error(text) + " occurs twice in weight_map");
+      if (!names_.insert(text).second)
+        return fail("tensor " + quote_for_error(text) + " occurs twice in weight_map");
       weight_map.emplace_back(text, "");
       return true;
     }

@@ -11,7 +11,9 @@ namespace tattletale {
 namespace {
 
 /// A JSON string; `text` is UTF-8.
-std::string json_string(std::string_view text) { return Json(text).dump(); }
+std::string json_string(std::string_view text) {
+  return Json(text).dump();
+}
 
 std::string join(std::span<const int64_t> numbers) {
   std::string text;
@@ -47,7 +49,8 @@ Result<void> SafetensorsWriter::produce(const ByteSink& sink) const {
     const std::string where = "tensor " + quote_for_error(tensor.name);
     const auto dtype = safetensors_from_dtype(tensor.dtype);
     const std::optional<uint64_t> size = tensor.shape.num_bytes(tensor.dtype);
-    if (!names.insert(tensor.name).second) return make_error(ErrorKind::invalid_argument, where, "was added twice");
+    if (!names.insert(tensor.name).second)
+      return make_error(ErrorKind::invalid_argument, where, "was added twice");
     if (tensor.name.empty() || !is_utf8(tensor.name)) {
       return make_error(ErrorKind::invalid_argument, where, "expected a name in UTF-8");
     }
@@ -56,9 +59,9 @@ Result<void> SafetensorsWriter::produce(const ByteSink& sink) const {
                         "safetensors cannot hold shape " + tensor.shape.to_string() + " of " +
                             std::string(dtype_name(tensor.dtype)));
     }
-    header += (header.size() > 1 ? "," : "") + json_string(tensor.name) + ":{\"dtype\":\"" + std::string(*dtype) +
-              "\",\"shape\":[" + join(tensor.shape.dims()) + "],\"data_offsets\":[" + std::to_string(offset) + "," +
-              std::to_string(offset + *size) + "]}";
+    header += (header.size() > 1 ? "," : "") + json_string(tensor.name) + ":{\"dtype\":\"" +
+              std::string(*dtype) + "\",\"shape\":[" + join(tensor.shape.dims()) + "],\"data_offsets\":[" +
+              std::to_string(offset) + "," + std::to_string(offset + *size) + "]}";
     offset += *size;
     largest = std::max(largest, *size);
     sizes.push_back(*size);

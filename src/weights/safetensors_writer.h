@@ -17,7 +17,9 @@ namespace tattletale {
 /// Collects tensors, then writes them in the order given. Single-threaded.
 class SafetensorsWriter {
  public:
-  void add_metadata(std::string key, std::string value) { metadata_.emplace_back(std::move(key), std::move(value)); }
+  void add_metadata(std::string key, std::string value) {
+    metadata_.emplace_back(std::move(key), std::move(value));
+  }
   /// The fill runs at write time.
   void add_tensor(std::string name, DType dtype, Shape shape, TensorFill fill);
   /// `bytes` must live until the file is written.

@@ -14,7 +14,8 @@ struct TensorExtent {
   size_t tensor = 0;   // index in the reader's table
 };
 
-/// Two tensors that overlap, the earlier-lying first, or nothing. Sorts `extents` by begin. Empty extents overlap nothing.
+/// Two tensors that overlap, the earlier-lying first, or nothing. Sorts `extents` by begin. Empty extents
+/// overlap nothing.
 std::optional<std::pair<TensorExtent, TensorExtent>> find_overlap(std::vector<TensorExtent>& extents);
 
 }  // namespace tattletale

@@ -34,7 +34,8 @@ Result<void> write_file_atomically(const std::filesystem::path& path,
   std::unique_ptr<std::FILE, CloseFile> file(std::fopen(part.c_str(), "wb"));
   if (!file) return io_error(part, "cannot create the file");
   const auto write = [&](std::span<const std::byte> bytes) -> Result<void> {
-    if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) return io_error(part, "cannot write");
+    if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size())
+      return io_error(part, "cannot write");
     return {};
   };
   Result<void> produced = produce(write);
@@ -43,7 +44,9 @@ Result<void> write_file_atomically(const std::filesystem::path& path,
   std::error_code code;
   if (produced) {
     std::filesystem::rename(part, path, code);
-    if (code) produced = make_error(ErrorKind::io, path.string(), "cannot rename from " + part + ": " + code.message());
+    if (code)
+      produced =
+          make_error(ErrorKind::io, path.string(), "cannot rename from " + part + ": " + code.message());
   }
   if (!produced) std::filesystem::remove(part, code);
   return produced;

@@ -28,7 +28,8 @@ std::string take(tt_string& string) {
 class CapiTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    path_ = std::filesystem::temp_directory_path() / ("tattletale_capi_" + std::to_string(::getpid()) + ".gguf");
+    path_ =
+        std::filesystem::temp_directory_path() / ("tattletale_capi_" + std::to_string(::getpid()) + ".gguf");
     testing::write_tiny_gguf(path_);
   }
   static void TearDownTestSuite() { std::filesystem::remove(path_); }
@@ -215,7 +216,8 @@ TEST_F(CapiTest, TokenizesBothWaysAndRendersChats) {
   EXPECT_EQ(take(back), text);
   tt_tokens_free(&tokens);
   tt_string prompt{};
-  ASSERT_EQ(tt_apply_chat_template(model_, R"([{"role":"user","content":"hi"}])", nullptr, &prompt, &error_), TT_OK)
+  ASSERT_EQ(tt_apply_chat_template(model_, R"([{"role":"user","content":"hi"}])", nullptr, &prompt, &error_),
+            TT_OK)
       << error_.message;
   EXPECT_THAT(take(prompt), HasSubstr("<|im_start|>"));
   EXPECT_EQ(tt_apply_chat_template(model_, "[{", nullptr, &prompt, &error_), TT_BAD_FILE);
@@ -234,7 +236,8 @@ TEST_F(CapiTest, ScoresAgreeWithLogits) {
   std::vector<float> scores(tokens.size() - 1), logits(testing::kTinyVocabSize);
   ASSERT_EQ(tt_score(from, tokens.data(), tokens.size(), scores.data(), &error_), TT_OK) << error_.message;
   for (size_t i = 1; i < tokens.size(); ++i) {
-    ASSERT_EQ(tt_logits(from, tokens.data(), i, logits.data(), logits.size(), &error_), TT_OK) << error_.message;
+    ASSERT_EQ(tt_logits(from, tokens.data(), i, logits.data(), logits.size(), &error_), TT_OK)
+        << error_.message;
     double sum = 0.0;
     for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
     EXPECT_NEAR(scores[i - 1], logits[tokens[i]] - std::log(sum), 1e-4);

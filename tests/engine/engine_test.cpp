@@ -1,5 +1,5 @@
-// The engine on a tiny model: whatever else is in the batch, however small the pool, each request's tokens are those
-// it gets alone.
+// The engine on a tiny model: whatever else is in the batch, however small the pool, each request's tokens
+// are those it gets alone.
 #include "engine/engine.h"
 
 #include <gmock/gmock.h>
@@ -92,7 +92,8 @@ TEST_F(EngineTest, EndTokensEndTheAnswerAndAreNotReported) {
   const SessionId session = fresh->create_session();
   ASSERT_TRUE(fresh->submit(session, stopping).has_value());
   run(*fresh);
-  EXPECT_EQ(fresh->take_tokens(session), std::vector<uint32_t>(free_run.begin(), free_run.begin() + static_cast<ptrdiff_t>(expected)));
+  EXPECT_EQ(fresh->take_tokens(session),
+            std::vector<uint32_t>(free_run.begin(), free_run.begin() + static_cast<ptrdiff_t>(expected)));
   EXPECT_EQ(fresh->progress(session).finish, Finish::stop);
 }
 
@@ -179,16 +180,22 @@ TEST_F(EngineTest, LogitsOfOneCallEqualThoseOfDecoding) {
   const SessionId session = fresh->create_session();
   const std::vector<uint32_t> tokens = prompt(9, 150);
   std::map<size_t, std::vector<float>> all;
-  ASSERT_TRUE(fresh->compute_logits(session, tokens, 0, [&](size_t row, std::span<float> logits) {
-    all[row].assign(logits.begin(), logits.end());
-  }).has_value());
+  ASSERT_TRUE(fresh
+                  ->compute_logits(session, tokens, 0,
+                                   [&](size_t row, std::span<float> logits) {
+                                     all[row].assign(logits.begin(), logits.end());
+                                   })
+                  .has_value());
   ASSERT_EQ(all.size(), tokens.size());
   for (const size_t first : {size_t{149}, size_t{70}}) {
     size_t rows = 0;
-    ASSERT_TRUE(fresh->compute_logits(session, tokens, first, [&](size_t row, std::span<float> logits) {
-      EXPECT_TRUE(std::ranges::equal(logits, all[row])) << "row " << row;
-      ++rows;
-    }).has_value());
+    ASSERT_TRUE(fresh
+                    ->compute_logits(session, tokens, first,
+                                     [&](size_t row, std::span<float> logits) {
+                                       EXPECT_TRUE(std::ranges::equal(logits, all[row])) << "row " << row;
+                                       ++rows;
+                                     })
+                    .has_value());
     EXPECT_EQ(rows, tokens.size() - first);
   }
 }

@@ -1,5 +1,5 @@
-// Whole models, where TATTLETALE_MODELS names a folder with the two GGUF files that tools/fetch_model.sh fetches: greedy
-// text is the same however it is computed, and sane over 200 tokens.
+// Whole models, where TATTLETALE_MODELS names a folder with the two GGUF files that tools/fetch_model.sh
+// fetches: greedy text is the same however it is computed, and sane over 200 tokens.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,8 +39,8 @@ class RealModels : public ::testing::Test {
     return *text_.encode(prompt, {.add_special = add_special, .parse_special = true});
   }
 
-  std::vector<uint32_t> greedy(const std::vector<TokenId>& prompt, uint32_t threads, uint32_t step_tokens, uint32_t page_tokens,
-                               uint64_t max_new_tokens = 200) {
+  std::vector<uint32_t> greedy(const std::vector<TokenId>& prompt, uint32_t threads, uint32_t step_tokens,
+                               uint32_t page_tokens, uint64_t max_new_tokens = 200) {
     std::unique_ptr<Device> device = std::move(*open_cpu_device(threads));
     std::unique_ptr<Decoder> decoder = std::move(*load_decoder(*device, files_, 1024));
     EngineOptions options;
@@ -80,7 +80,8 @@ TEST_F(RealModels, SmolLm2AnswersSanely) {
   EXPECT_THAT(text_.tokenizer->decode(sky), HasSubstr("light"));
   EXPECT_LT(sky.size(), 200u);  // it ends its answer by itself
 
-  const std::vector<uint32_t> story = stable(chat("Write a short story about a lighthouse keeper and a storm."));
+  const std::vector<uint32_t> story =
+      stable(chat("Write a short story about a lighthouse keeper and a storm."));
   EXPECT_GE(story.size(), 100u);
   const std::set<uint32_t> distinct(story.begin(), story.end());
   EXPECT_GT(distinct.size(), story.size() / 4);
@@ -91,7 +92,8 @@ TEST_F(RealModels, Gemma3ContinuesSanely) {
   if (!open(kGemma3)) GTEST_SKIP() << "TATTLETALE_MODELS has no " << kGemma3;
   const std::vector<uint32_t> capital = stable(encode("The capital of France is", true));
   EXPECT_THAT(text_.tokenizer->decode(capital), HasSubstr("France"));
-  const std::vector<uint32_t> story = stable(encode("Once upon a time, in a small village by the sea, there lived", true));
+  const std::vector<uint32_t> story =
+      stable(encode("Once upon a time, in a small village by the sea, there lived", true));
   EXPECT_GE(story.size(), 100u);
   const std::set<uint32_t> distinct(story.begin(), story.end());
   EXPECT_GT(distinct.size(), 30u);
@@ -100,7 +102,8 @@ TEST_F(RealModels, Gemma3ContinuesSanely) {
 TEST_F(RealModels, Gemma3BeyondItsWindowDoesNotDependOnChunks) {
   if (!open(kGemma3)) GTEST_SKIP() << "TATTLETALE_MODELS has no " << kGemma3;
   std::string text;
-  for (int i = 0; i < 60; ++i) text += "The lighthouse keeper counted wave number " + std::to_string(i) + " in the dark. ";
+  for (int i = 0; i < 60; ++i)
+    text += "The lighthouse keeper counted wave number " + std::to_string(i) + " in the dark. ";
   const std::vector<TokenId> prompt = encode(text, true);
   ASSERT_GT(prompt.size(), 600u);  // past the 512 tokens of the sliding window
   const std::vector<uint32_t> whole = greedy(prompt, 2, 1024, 64, 24);

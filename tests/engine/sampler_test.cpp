@@ -16,7 +16,8 @@ std::vector<float> logits_of(std::initializer_list<double> probabilities) {
 }
 
 /// Relative frequencies of `draws` samples at different positions.
-std::vector<double> frequencies(const std::vector<float>& logits, const SamplingOptions& options, int draws = 40000) {
+std::vector<double> frequencies(const std::vector<float>& logits, const SamplingOptions& options,
+                                int draws = 40000) {
   Sampler sampler;
   std::vector<double> counts(logits.size());
   for (int i = 0; i < draws; ++i) {

@@ -21,11 +21,14 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
   return std::as_bytes(std::span(values));
 }
 
-int64_t length_of(const auto& values) { return static_cast<int64_t>(values.size()); }
+int64_t length_of(const auto& values) {
+  return static_cast<int64_t>(values.size());
+}
 
 }  // namespace
 
-Result<std::unique_ptr<DecoderHarness>> DecoderHarness::open(const ModelFiles& files, const HarnessOptions& options) {
+Result<std::unique_ptr<DecoderHarness>> DecoderHarness::open(const ModelFiles& files,
+                                                             const HarnessOptions& options) {
   TT_ASSIGN(LoadedConfig loaded, read_architecture(files));
   return open(files, std::move(loaded), options);
 }
@@ -42,7 +45,8 @@ Result<std::unique_ptr<DecoderHarness>> DecoderHarness::open(const ModelFiles& f
   Device& device = *harness->device_;
   TT_ASSIGN(harness->decoder_,
             Decoder::load(device, files, std::move(loaded.config), loaded.names, options.context_tokens));
-  TT_ASSIGN(KvPool pool, KvPool::create(device, harness->config(), options.num_pages, options.page_tokens, options.kv_dtype));
+  TT_ASSIGN(KvPool pool, KvPool::create(device, harness->config(), options.num_pages, options.page_tokens,
+                                        options.kv_dtype));
   harness->kv_ = std::make_unique<KvPool>(std::move(pool));
   harness->kernels_ = std::make_unique<KernelCache>(device);
   TT_ASSIGN(harness->workspace_, harness->decoder_->create_workspace(kMaxTokens, kMaxTokens));
@@ -53,7 +57,8 @@ DecoderHarness::~DecoderHarness() {
   if (decoder_ != nullptr) decoder_->destroy_workspace(workspace_);
 }
 
-Result<DeviceTensor> DecoderHarness::upload(DType dtype, const Shape& shape, std::span<const std::byte> bytes) {
+Result<DeviceTensor> DecoderHarness::upload(DType dtype, const Shape& shape,
+                                            std::span<const std::byte> bytes) {
   TT_ASSIGN(const BufferId buffer, device_->create_buffer(std::max<size_t>(bytes.size(), 1), "table"));
   step_buffers_.push_back(buffer);
   TT_TRY(device_->write(buffer, 0, bytes));
@@ -64,7 +69,8 @@ Result<std::vector<float>> DecoderHarness::step(std::span<const Chunk> chunks) {
   HostTables host;
   for (const Chunk& chunk : chunks) {
     std::vector<uint32_t>& pages = pages_[chunk.sequence];
-    for (uint32_t i = 0; pages.size() < kPagesPerSequence; ++i) pages.push_back(chunk.sequence * kPagesPerSequence + i);
+    for (uint32_t i = 0; pages.size() < kPagesPerSequence; ++i)
+      pages.push_back(chunk.sequence * kPagesPerSequence + i);
     uint32_t& length = lengths_[chunk.sequence];
     const auto num_tokens = static_cast<uint32_t>(chunk.tokens.size());
     const auto first_token = static_cast<uint32_t>(host.token_ids.size());
@@ -87,8 +93,10 @@ Result<std::vector<float>> DecoderHarness::step(std::span<const Chunk> chunks) {
   TT_ASSIGN(batch.token_ids, upload(DType::u32, Shape{length_of(host.token_ids)}, bytes_of(host.token_ids)));
   TT_ASSIGN(batch.positions, upload(DType::u32, Shape{length_of(host.positions)}, bytes_of(host.positions)));
   TT_ASSIGN(batch.kv_slots, upload(DType::u64, Shape{length_of(host.kv_slots)}, bytes_of(host.kv_slots)));
-  TT_ASSIGN(batch.sequences, upload(DType::u32, Shape{4 * length_of(host.sequences)}, bytes_of(host.sequences)));
-  TT_ASSIGN(batch.page_table, upload(DType::u32, Shape{length_of(host.page_table)}, bytes_of(host.page_table)));
+  TT_ASSIGN(batch.sequences,
+            upload(DType::u32, Shape{4 * length_of(host.sequences)}, bytes_of(host.sequences)));
+  TT_ASSIGN(batch.page_table,
+            upload(DType::u32, Shape{length_of(host.page_table)}, bytes_of(host.page_table)));
   if (!ready_.empty()) {
     const Shape shape{length_of(ready_) / config().hidden_dim, config().hidden_dim};
     TT_ASSIGN(batch.ready, upload(DType::f32, shape, bytes_of(ready_)));

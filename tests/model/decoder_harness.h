@@ -1,5 +1,5 @@
-// Runs a decoder step by step in tests: owns device, KV pool, page tables and workspace, and returns logits. It does
-// by hand what the engine does, so that the model is tested without one.
+// Runs a decoder step by step in tests: owns device, KV pool, page tables and workspace, and returns logits.
+// It does by hand what the engine does, so that the model is tested without one.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace tattletale::testing {
 
 struct HarnessOptions {
-  bool twin = false;           // run the kernels' naive twins instead of the CPU backend
-  bool twin_rounds = false;    // twins that round activations to 8 bits
+  bool twin = false;         // run the kernels' naive twins instead of the CPU backend
+  bool twin_rounds = false;  // twins that round activations to 8 bits
   uint32_t num_threads = 2;
   DType kv_dtype = DType::f32;
   uint32_t page_tokens = 16;
@@ -31,7 +31,8 @@ struct Chunk {
 
 class DecoderHarness {
  public:
-  static Result<std::unique_ptr<DecoderHarness>> open(const ModelFiles& files, const HarnessOptions& options = {});
+  static Result<std::unique_ptr<DecoderHarness>> open(const ModelFiles& files,
+                                                      const HarnessOptions& options = {});
   /// With a configuration of the caller's own, for planted faults.
   static Result<std::unique_ptr<DecoderHarness>> open(const ModelFiles& files, LoadedConfig loaded,
                                                       const HarnessOptions& options);

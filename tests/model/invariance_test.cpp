@@ -1,5 +1,6 @@
-// What must not change a logit by a single bit: how a prompt is cut into chunks, where its pages lie, who else is in
-// the batch, which logits are asked for, how many threads run, and where an embedding row comes from.
+// What must not change a logit by a single bit: how a prompt is cut into chunks, where its pages lie, who
+// else is in the batch, which logits are asked for, how many threads run, and where an embedding row comes
+// from.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,7 +35,8 @@ class Invariance : public ::testing::TestWithParam<Stored> {
   const TinyCase& tiny() const { return tiny_case(GetParam().tiny); }
 
   std::unique_ptr<DecoderHarness> open(uint32_t num_threads = 2, uint32_t page_tokens = 16) const {
-    HarnessOptions options{.num_threads = num_threads, .kv_dtype = GetParam().kv_dtype, .page_tokens = page_tokens};
+    HarnessOptions options{
+        .num_threads = num_threads, .kv_dtype = GetParam().kv_dtype, .page_tokens = page_tokens};
     Result<std::unique_ptr<DecoderHarness>> harness =
         DecoderHarness::open(tiny_safetensors(tiny(), all_matrices(GetParam().dtype)), options);
     if (!harness) ADD_FAILURE() << harness.error().message();
@@ -100,7 +102,8 @@ TEST_P(Invariance, CompanyInTheBatch) {
     logits.insert(logits.end(), step->begin() + static_cast<ptrdiff_t>(row * vocab),
                   step->begin() + static_cast<ptrdiff_t>((row + 1) * vocab));
   };
-  const Result<std::vector<float>> a = harness->step(first), b = harness->step(second), c = harness->step(third);
+  const Result<std::vector<float>> a = harness->step(first), b = harness->step(second),
+                                   c = harness->step(third);
   for (const size_t row : {1u, 2u, 3u}) take(a, row);
   take(b, 2);
   for (const size_t row : {0u, 1u, 2u}) take(c, row);
@@ -129,7 +132,8 @@ TEST_P(Invariance, ReadyEmbeddings) {
   std::vector<uint32_t> ids(tiny().token_ids.begin(), tiny().token_ids.begin() + 40);
   uint32_t next = 0;
   for (size_t i = 3; i < ids.size(); i += 2) {
-    for (size_t d = 0; d < hidden; ++d) ready.push_back(table.values[ids[i] * hidden + d] * harness->config().embed_scale);
+    for (size_t d = 0; d < hidden; ++d)
+      ready.push_back(table.values[ids[i] * hidden + d] * harness->config().embed_scale);
     ids[i] = next++ | kReadyEmbeddingBit;
   }
   harness->set_ready(ready);

@@ -8,8 +8,8 @@
 namespace tattletale::testing {
 namespace {
 
-// The norm is max|a - b| / max|b| over the 128 logits of a position. The reference ran in f32 with sums in another
-// order; angles are f32 there and f64 here.
+// The norm is max|a - b| / max|b| over the 128 logits of a position. The reference ran in f32 with sums in
+// another order; angles are f32 there and f64 here.
 constexpr double kF32Tolerance = 1e-4;
 
 Result<std::vector<float>> run(const ModelFiles& files, const TinyCase& tiny, HarnessOptions options) {
@@ -27,7 +27,9 @@ void expect_logits(const ModelFiles& files, const TinyCase& tiny, const HarnessO
 }
 
 /// The reference's own weights: rounded to bf16 where it saw them so.
-TinyCase as_reference(const TinyCase& tiny) { return tiny.bf16 ? dequantized(tiny, all_tensors(DType::bf16)) : tiny; }
+TinyCase as_reference(const TinyCase& tiny) {
+  return tiny.bf16 ? dequantized(tiny, all_tensors(DType::bf16)) : tiny;
+}
 
 class TinyLogits : public ::testing::TestWithParam<size_t> {
  protected:
@@ -42,11 +44,12 @@ TEST_P(TinyLogits, CpuMatchesTransformers) {
   expect_logits(tiny_safetensors(as_reference(tiny()), all_matrices(DType::f32)), tiny(), {});
 }
 
-/// What GGUF cannot say: dynamic scaling, Qwen's windows, partial rotation in Llama's permuted layout, yarn's extra
-/// keys, attention scales of Gemma other than head_dim^-0.5, other patterns than every sixth layer, other local bases.
+/// What GGUF cannot say: dynamic scaling, Qwen's windows, partial rotation in Llama's permuted layout, yarn's
+/// extra keys, attention scales of Gemma other than head_dim^-0.5, other patterns than every sixth layer,
+/// other local bases.
 bool gguf_can_hold(const TinyCase& tiny) {
-  for (const char* name : {"dynamic", "partial_rotary", "yarn_v5_all_keys", "yarn_mscale", "llama3", "gelu", "windows",
-                           "qwen2_layer_types", "gemma3_v4", "gemma3_v5", "gemma3_untied"}) {
+  for (const char* name : {"dynamic", "partial_rotary", "yarn_v5_all_keys", "yarn_mscale", "llama3", "gelu",
+                           "windows", "qwen2_layer_types", "gemma3_v4", "gemma3_v5", "gemma3_untied"}) {
     if (tiny.name.find(name) != std::string::npos) return false;
   }
   return true;
@@ -60,8 +63,8 @@ TEST_P(TinyLogits, GgufMatchesTransformers) {
 INSTANTIATE_TEST_SUITE_P(Cases, TinyLogits, ::testing::Range<size_t>(0, tiny_cases().size()),
                          [](const auto& info) { return tiny_cases()[info.param].name; });
 
-// Every sixth layer of a GGUF Gemma is global; the recorded case of that pattern has an attention scale of its own,
-// so both containers are given the same one here.
+// Every sixth layer of a GGUF Gemma is global; the recorded case of that pattern has an attention scale of
+// its own, so both containers are given the same one here.
 TEST(GgufLogits, GemmaPatternMatchesSafetensors) {
   TinyCase tiny = tiny_case("gemma3_v4_linear");
   tiny.config["query_pre_attn_scalar"] = 32;
@@ -81,15 +84,17 @@ TEST(GgufLogits, RopeFreqsTensorMatchesLlama3Scaling) {
   rope.kind = RopeScalingKind::none;
   const RopeTable plain = make_rope_table(rope, 0);
   std::vector<float> divisors;
-  for (size_t i = 0; i < plain.inv_freq.size(); ++i) divisors.push_back(plain.inv_freq[i] / scaled.inv_freq[i]);
+  for (size_t i = 0; i < plain.inv_freq.size(); ++i)
+    divisors.push_back(plain.inv_freq[i] / scaled.inv_freq[i]);
   ModelFiles files = tiny_gguf(tiny, all_matrices(DType::f32));
   files.add_tensor("rope_freqs.weight", TensorView{DType::f32, Shape{static_cast<int64_t>(divisors.size())},
                                                    std::as_bytes(std::span(divisors))});
   expect_logits(files, tiny, {});
 }
 
-// bf16 weights as stored: the CPU may round activations to bf16 (2^-9 each) where it multiplies them, and a handful
-// of such roundings per layer add up as a random walk. The twin computes in f64, so there only the f32 stores differ.
+// bf16 weights as stored: the CPU may round activations to bf16 (2^-9 each) where it multiplies them, and a
+// handful of such roundings per layer add up as a random walk. The twin computes in f64, so there only the
+// f32 stores differ.
 TEST(StoredFormats, Bf16) {
   for (const char* name : {"llama_bf16", "gemma3_untied_bf16"}) {
     const TinyCase& tiny = tiny_case(name);
@@ -105,9 +110,9 @@ TEST(StoredFormats, Bf16) {
 class StoredFormat : public ::testing::TestWithParam<DType> {};
 
 // A quantized model against the f32 model of the same, decoded weights: exact on the twins. Devices may round
-// activations to 8 bits per block of 32; how far that moves the logits depends on the model (percents in these small,
-// chaotic ones), so the yardstick is the twin with that very rounding. Roundings of other devices are no coarser, but
-// fall elsewhere: one and a half times its distance is allowed.
+// activations to 8 bits per block of 32; how far that moves the logits depends on the model (percents in
+// these small, chaotic ones), so the yardstick is the twin with that very rounding. Roundings of other
+// devices are no coarser, but fall elsewhere: one and a half times its distance is allowed.
 TEST_P(StoredFormat, MatchesItsDequantizedModel) {
   const DType dtype = GetParam();
   for (const char* name : {"llama_llama3_v5", "qwen3_head_dim_given", "gemma3_v4"}) {
@@ -131,9 +136,9 @@ TEST_P(StoredFormat, MatchesItsDequantizedModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, StoredFormat,
-                         ::testing::Values(DType::f16, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0,
-                                           DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k,
-                                           DType::iq4_nl, DType::iq4_xs),
+                         ::testing::Values(DType::f16, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
+                                           DType::q8_0, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k,
+                                           DType::q6_k, DType::iq4_nl, DType::iq4_xs),
                          [](const auto& info) { return std::string(dtype_name(info.param)); });
 
 // Keys and values in 16 bits: 2^-11 and 2^-8 of rounding before a mean over many positions.

@@ -24,7 +24,8 @@ constexpr Fault kFaults[] = {
     {"mlp_bias", "llama_biases_gelu", [](DecoderConfig& c) { c.mlp_bias = false; }},
     {"window_longer", "mistral_window", [](DecoderConfig& c) { c.layers[1].window_tokens = 33; }},
     {"window_shorter", "mistral_window", [](DecoderConfig& c) { c.layers[0].window_tokens = 31; }},
-    {"window_of_wrong_layer", "qwen2_upper_windows", [](DecoderConfig& c) { std::swap(c.layers[0], c.layers[3]); }},
+    {"window_of_wrong_layer", "qwen2_upper_windows",
+     [](DecoderConfig& c) { std::swap(c.layers[0], c.layers[3]); }},
     {"local_rope", "gemma3_v4", [](DecoderConfig& c) { c.layers[0].rope_index = 0; }},
     {"global_rope", "gemma3_v4", [](DecoderConfig& c) { c.layers[2].rope_index = 1; }},
     {"embed_scale", "gemma3_v4", [](DecoderConfig& c) { c.embed_scale *= 1.01f; }},
@@ -32,7 +33,8 @@ constexpr Fault kFaults[] = {
     {"post_norms", "gemma3_v4", [](DecoderConfig& c) { c.post_norms = false; }},
     {"qk_norm", "qwen3_head_dim_given", [](DecoderConfig& c) { c.qk_norm = false; }},
     {"linear_scale", "llama_linear_v4", [](DecoderConfig& c) { c.ropes[0].scale *= 1.01; }},
-    {"dynamic_context", "llama_dynamic_v5", [](DecoderConfig& c) { c.ropes[0].original_context_tokens += 1; }},
+    {"dynamic_context", "llama_dynamic_v5",
+     [](DecoderConfig& c) { c.ropes[0].original_context_tokens += 1; }},
     {"yarn_beta", "llama_yarn_v5_all_keys", [](DecoderConfig& c) { c.ropes[0].beta_slow = 1.0; }},
     {"yarn_truncate", "llama_yarn_v5_all_keys", [](DecoderConfig& c) { c.ropes[0].truncate = true; }},
     {"yarn_attention_factor", "llama_yarn_v4", [](DecoderConfig& c) { c.ropes[0].attention_factor = 1.0; }},
@@ -55,7 +57,8 @@ TEST_P(PlantedFault, IsNoticed) {
   ASSERT_TRUE(harness.has_value()) << harness.error().message();
   const Result<std::vector<float>> logits = (*harness)->prefill(tiny.token_ids, 150);
   ASSERT_TRUE(logits.has_value());
-  EXPECT_GT(row_error(rows_at(*logits, tiny.positions), tiny.logits, kTinyVocab), 1e-3) << "tolerance is 1e-4";
+  EXPECT_GT(row_error(rows_at(*logits, tiny.positions), tiny.logits, kTinyVocab), 1e-3)
+      << "tolerance is 1e-4";
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, PlantedFault, ::testing::ValuesIn(kFaults),

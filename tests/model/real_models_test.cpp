@@ -1,6 +1,6 @@
-// Published models, when TATTLETALE_MODELS names a folder that has them: their logits and first greedy tokens against
-// a numpy forward pass (tools/fixtures/model_published.py), and 200 greedy tokens that do not depend on how the prompt
-// was cut. Text through the tokenizer is tested with the engine.
+// Published models, when TATTLETALE_MODELS names a folder that has them: their logits and first greedy tokens
+// against a numpy forward pass (tools/fixtures/model_published.py), and 200 greedy tokens that do not depend
+// on how the prompt was cut. Text through the tokenizer is tested with the engine.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,8 +15,8 @@
 namespace tattletale::testing {
 namespace {
 
-// The CPU rounds activations to 8 bits; that moves these models' logits by a few percent of their spread. A choice
-// with a smaller distance to the runner-up than this may fall either way.
+// The CPU rounds activations to 8 bits; that moves these models' logits by a few percent of their spread. A
+// choice with a smaller distance to the runner-up than this may fall either way.
 constexpr double kRmsTolerance = 0.08;
 constexpr double kClearMargin = 0.5;
 
@@ -24,13 +24,14 @@ uint32_t best(const std::vector<float>& logits) {
   return static_cast<uint32_t>(std::ranges::max_element(logits) - logits.begin());
 }
 
-/// Runs the prompt, whole or token by token, then `num_tokens` greedy tokens. Returns those and the prompt's logits.
+/// Runs the prompt, whole or token by token, then `num_tokens` greedy tokens. Returns those and the prompt's
+/// logits.
 struct Generated {
   std::vector<float> prompt_logits;
   std::vector<uint32_t> tokens;
 };
-Result<Generated> generate(const ModelFiles& files, const std::vector<uint32_t>& prompt, uint32_t chunk_tokens,
-                           size_t num_tokens) {
+Result<Generated> generate(const ModelFiles& files, const std::vector<uint32_t>& prompt,
+                           uint32_t chunk_tokens, size_t num_tokens) {
   const HarnessOptions options{.kv_dtype = DType::f16, .num_pages = 16, .context_tokens = 256};
   TT_ASSIGN(const std::unique_ptr<DecoderHarness> harness, DecoderHarness::open(files, options));
   TT_ASSIGN(std::vector<float> rows, harness->prefill(prompt, chunk_tokens));
@@ -58,7 +59,8 @@ void compare(const Json& recorded, const Generated& generated) {
   const Json& margins = recorded.at("margins");
   size_t agreed = 0;
   for (; agreed < margins.size() && margins.at(agreed) > kClearMargin; ++agreed) {
-    EXPECT_EQ(generated.tokens[agreed], recorded.at("continuation").at(agreed).get<uint32_t>()) << "token " << agreed;
+    EXPECT_EQ(generated.tokens[agreed], recorded.at("continuation").at(agreed).get<uint32_t>())
+        << "token " << agreed;
   }
   EXPECT_GT(agreed, 0u) << "the fixture has no clear choice";
 }

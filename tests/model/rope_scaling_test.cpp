@@ -41,7 +41,8 @@ TEST(RopeScaling, DivisorsDivide) {
   const RopeTable plain = make_rope_table(config, 0);
   config.frequency_divisors = {1.0f, 2.0f, 4.0f, 8.0f};
   const RopeTable divided = make_rope_table(config, 0);
-  for (size_t i = 0; i < 4; ++i) EXPECT_FLOAT_EQ(divided.inv_freq[i], plain.inv_freq[i] / config.frequency_divisors[i]);
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_FLOAT_EQ(divided.inv_freq[i], plain.inv_freq[i] / config.frequency_divisors[i]);
 }
 
 TEST(RopeScaling, DynamicStaysPlainWithinTheOriginalContext) {

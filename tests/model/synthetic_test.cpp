@@ -60,8 +60,8 @@ TEST(Synthetic, LogitsAreSane) {
 }
 
 TEST(Synthetic, BadSpecsListWhatThereIs) {
-  for (const char* spec : {"synthetic:", "synthetic:llama3-1b", "synthetic:foo:q4_0", "synthetic:llama3-1b:i32",
-                           "synthetic:llama3-1b:q9", "other:llama3-1b:q4_0"}) {
+  for (const char* spec : {"synthetic:", "synthetic:llama3-1b", "synthetic:foo:q4_0",
+                           "synthetic:llama3-1b:i32", "synthetic:llama3-1b:q9", "other:llama3-1b:q4_0"}) {
     const Result<ModelFiles> files = open_synthetic_model(spec);
     ASSERT_FALSE(files.has_value()) << spec;
     EXPECT_EQ(files.error().kind, ErrorKind::invalid_argument);

@@ -30,7 +30,8 @@ uint64_t splitmix(uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-TinyTensor make_tensor(uint64_t seed, const std::string& name, const Shape& shape, float scale, float offset) {
+TinyTensor make_tensor(uint64_t seed, const std::string& name, const Shape& shape, float scale,
+                       float offset) {
   TinyTensor tensor{shape, std::vector<float>(static_cast<size_t>(*shape.num_elements()))};
   uint64_t state = seed ^ fnv1a(name);
   for (float& value : tensor.values) {
@@ -75,14 +76,16 @@ TinyCase make_case(const Json& json, const std::string& blob) {
 
 std::vector<std::byte> encode(const TinyTensor& tensor, DType dtype) {
   std::vector<std::byte> bytes(*tensor.shape.num_bytes(dtype));
-  block_format(dtype).quantize_row(tensor.values.data(), bytes.data(), static_cast<int64_t>(tensor.values.size()));
+  block_format(dtype).quantize_row(tensor.values.data(), bytes.data(),
+                                   static_cast<int64_t>(tensor.values.size()));
   return bytes;
 }
 
 /// Names and bytes of a model made in memory; nodes of a map keep their place.
 using Storage = std::map<std::string, std::vector<std::byte>>;
 
-/// Moves the rows of each head from halves to pairs: row 2i + j of a head comes from row i + j * head_dim / 2.
+/// Moves the rows of each head from halves to pairs: row 2i + j of a head comes from row i + j * head_dim
+/// / 2.
 TinyTensor interleave_heads(const TinyTensor& tensor, size_t head_dim) {
   TinyTensor result = tensor;
   const auto rows = static_cast<size_t>(tensor.shape[0]);
@@ -97,15 +100,22 @@ TinyTensor interleave_heads(const TinyTensor& tensor, size_t head_dim) {
 }
 
 std::string gguf_name(const std::string& kind, const std::string& name) {
-  static const std::map<std::string, std::string> kWhole = {{"model.embed_tokens.weight", "token_embd.weight"},
-                                                            {"model.norm.weight", "output_norm.weight"},
-                                                            {"lm_head.weight", "output.weight"}};
-  static const std::map<std::string, std::string> kLayer = {
-      {"input_layernorm", "attn_norm"}, {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"},
-      {"self_attn.v_proj", "attn_v"}, {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"},
-      {"self_attn.k_norm", "attn_k_norm"}, {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"},
-      {"mlp.down_proj", "ffn_down"}, {"pre_feedforward_layernorm", "ffn_norm"},
-      {"post_feedforward_layernorm", "post_ffw_norm"}};
+  static const std::map<std::string, std::string> kWhole = {
+      {"model.embed_tokens.weight", "token_embd.weight"},
+      {"model.norm.weight", "output_norm.weight"},
+      {"lm_head.weight", "output.weight"}};
+  static const std::map<std::string, std::string> kLayer = {{"input_layernorm", "attn_norm"},
+                                                            {"self_attn.q_proj", "attn_q"},
+                                                            {"self_attn.k_proj", "attn_k"},
+                                                            {"self_attn.v_proj", "attn_v"},
+                                                            {"self_attn.o_proj", "attn_output"},
+                                                            {"self_attn.q_norm", "attn_q_norm"},
+                                                            {"self_attn.k_norm", "attn_k_norm"},
+                                                            {"mlp.gate_proj", "ffn_gate"},
+                                                            {"mlp.up_proj", "ffn_up"},
+                                                            {"mlp.down_proj", "ffn_down"},
+                                                            {"pre_feedforward_layernorm", "ffn_norm"},
+                                                            {"post_feedforward_layernorm", "post_ffw_norm"}};
   if (const auto found = kWhole.find(name); found != kWhole.end()) return found->second;
   const size_t number = std::string("model.layers.").size();
   const size_t after = name.find('.', number);
@@ -139,7 +149,8 @@ void add_gguf_rope(const Json& config, const std::string& arch, GgufWriter& writ
   writer.add_string(arch + ".rope.scaling.type", kind);
   writer.add_f32(arch + ".rope.scaling.factor", rope.at("factor").get<float>());
   if (kind == "yarn") {
-    writer.add_u32(arch + ".rope.scaling.original_context_length", rope.at("original_max_position_embeddings"));
+    writer.add_u32(arch + ".rope.scaling.original_context_length",
+                   rope.at("original_max_position_embeddings"));
   }
 }
 
@@ -152,14 +163,16 @@ void add_gguf_config(const TinyCase& tiny, GgufWriter& writer) {
   const auto kv_rows = static_cast<uint32_t>(head_rows("model.layers.0.self_attn.k_proj.weight"));
   writer.add_string("general.architecture", arch);
   writer.add_u32(arch + ".block_count", config.at("num_hidden_layers"));
-  writer.add_u32(arch + ".context_length", static_cast<uint32_t>(number_or(config, "max_position_embeddings", 131072)));
+  writer.add_u32(arch + ".context_length",
+                 static_cast<uint32_t>(number_or(config, "max_position_embeddings", 131072)));
   writer.add_u32(arch + ".embedding_length", config.at("hidden_size"));
   writer.add_u32(arch + ".feed_forward_length", config.at("intermediate_size"));
   writer.add_u32(arch + ".attention.head_count", heads);
   writer.add_u32(arch + ".attention.head_count_kv", kv_rows / (q_rows / heads));
   writer.add_u32(arch + ".attention.key_length", q_rows / heads);
   writer.add_u32(arch + ".attention.value_length", q_rows / heads);
-  writer.add_f32(arch + ".attention.layer_norm_rms_epsilon", static_cast<float>(number_or(config, "rms_norm_eps", 1e-6)));
+  writer.add_f32(arch + ".attention.layer_norm_rms_epsilon",
+                 static_cast<float>(number_or(config, "rms_norm_eps", 1e-6)));
   if (tiny.kind == "llama") writer.add_u32(arch + ".rope.dimension_count", q_rows / heads);
   const double window = number_or(config, "sliding_window", 0);
   if (tiny.kind != "qwen2" && tiny.kind != "qwen3") {
@@ -261,7 +274,8 @@ TinyCase dequantized(const TinyCase& tiny, const DTypeOf& dtype_of) {
   for (auto& [name, tensor] : result.tensors) {
     const DType dtype = dtype_of(name, tensor.shape);
     const std::vector<std::byte> bytes = encode(tensor, dtype);
-    block_format(dtype).dequantize_row(bytes.data(), tensor.values.data(), static_cast<int64_t>(tensor.values.size()));
+    block_format(dtype).dequantize_row(bytes.data(), tensor.values.data(),
+                                       static_cast<int64_t>(tensor.values.size()));
   }
   return result;
 }

@@ -1,5 +1,6 @@
-// The tiny checkpoints of tests/data/model: configurations with the logits that Hugging Face transformers gives.
-// Weights are made here from a seed, as tools/fixtures/model_logits.py makes them, in any dtype and container.
+// The tiny checkpoints of tests/data/model: configurations with the logits that Hugging Face transformers
+// gives. Weights are made here from a seed, as tools/fixtures/model_logits.py makes them, in any dtype and
+// container.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +23,13 @@ struct TinyTensor {
 /// One recorded case.
 struct TinyCase {
   std::string name;
-  std::string kind;   // llama, qwen2, qwen3 or gemma3
-  Json config;        // config.json
-  std::string prefix; // before every tensor name in the file
-  bool bf16 = false;  // the reference saw weights rounded to bf16
+  std::string kind;    // llama, qwen2, qwen3 or gemma3
+  Json config;         // config.json
+  std::string prefix;  // before every tensor name in the file
+  bool bf16 = false;   // the reference saw weights rounded to bf16
   std::vector<uint32_t> token_ids, positions;
-  std::vector<float> logits;                   // [positions, 128]
-  std::map<std::string, TinyTensor> tensors;   // by Hugging Face name, without the prefix
+  std::vector<float> logits;                  // [positions, 128]
+  std::map<std::string, TinyTensor> tensors;  // by Hugging Face name, without the prefix
 };
 
 inline constexpr uint32_t kTinyVocab = 128;
@@ -40,7 +41,8 @@ const TinyCase& tiny_case(std::string_view name);
 /// How a tensor is stored.
 using DTypeOf = std::function<DType(const std::string& name, const Shape& shape)>;
 DTypeOf all_tensors(DType dtype);
-/// Vectors stay f32. Matrices whose rows are not whole blocks of 256 become q8_0, so that formats mix in one model.
+/// Vectors stay f32. Matrices whose rows are not whole blocks of 256 become q8_0, so that formats mix in one
+/// model.
 DTypeOf all_matrices(DType dtype);
 
 /// The case as a safetensors model in memory.
@@ -49,7 +51,8 @@ ModelFiles tiny_safetensors(const TinyCase& tiny, const DTypeOf& dtype_of);
 /// `add_keys` may write further metadata.
 ModelFiles tiny_gguf(const TinyCase& tiny, const DTypeOf& dtype_of,
                      const std::function<void(GgufWriter& writer)>& add_keys = nullptr);
-/// The case with every tensor replaced by what it decodes to when stored so: the f32 model a quantized one stands for.
+/// The case with every tensor replaced by what it decodes to when stored so: the f32 model a quantized one
+/// stands for.
 TinyCase dequantized(const TinyCase& tiny, const DTypeOf& dtype_of);
 
 /// max|a - b| / max|b| over a row, the greatest of all rows of `columns`.

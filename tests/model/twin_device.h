@@ -1,5 +1,5 @@
-// A device that runs every kernel's naive twin on one thread: slow, and as right as the contracts themselves. Models
-// checked on it are checked without any backend.
+// A device that runs every kernel's naive twin on one thread: slow, and as right as the contracts themselves.
+// Models checked on it are checked without any backend.
 #pragma once
 
 #include <algorithm>
@@ -16,8 +16,9 @@ namespace tattletale::testing {
 
 class TwinDevice final : public Device {
  public:
-  /// With `rounds_activations`, the input of a product with packed weights is rounded to 8 bits per block of 32, the
-  /// coarsest that linear.h lets a device do: what that does to a model is what another device may differ by.
+  /// With `rounds_activations`, the input of a product with packed weights is rounded to 8 bits per block of
+  /// 32, the coarsest that linear.h lets a device do: what that does to a model is what another device may
+  /// differ by.
   explicit TwinDevice(bool rounds_activations = false) : rounds_activations_(rounds_activations) {
     caps_.backend = "twin";
     caps_.waits = true;
@@ -59,7 +60,8 @@ class TwinDevice final : public Device {
       std::vector<HostBinding> bindings;
       for (uint32_t i = 0; i < dispatch.num_bindings; ++i) bindings.push_back(resolve(dispatch.bindings[i]));
       std::vector<float> rounded;
-      if (rounds_activations_ && kernel.contract == &kLinearContract) round_input(kernel, dispatch, bindings[0], rounded);
+      if (rounds_activations_ && kernel.contract == &kLinearContract)
+        round_input(kernel, dispatch, bindings[0], rounded);
       kernel.contract->twin(bindings, kernel.comptime.data(), dispatch.params.data());
     }
     return Submission{1};
@@ -73,7 +75,8 @@ class TwinDevice final : public Device {
     const KernelContract* contract = nullptr;
     std::vector<std::byte> comptime;
   };
-  static void round_input(const Loaded& kernel, const Dispatch& dispatch, HostBinding& x, std::vector<float>& rounded) {
+  static void round_input(const Loaded& kernel, const Dispatch& dispatch, HostBinding& x,
+                          std::vector<float>& rounded) {
     LinearComptime comptime;
     LinearParams params;
     std::memcpy(&comptime, kernel.comptime.data(), sizeof(comptime));

@@ -22,15 +22,17 @@ std::vector<char> read_fixture(const std::string& name) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-const std::byte* as_bytes(const char* data) { return reinterpret_cast<const std::byte*>(data); }
+const std::byte* as_bytes(const char* data) {
+  return reinterpret_cast<const std::byte*>(data);
+}
 
 /// Equal bits, or both NaN: inf * 0 gives a NaN whose sign depends on the processor.
 bool same_number(float a, float b) {
   return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b) || (std::isnan(a) && std::isnan(b));
 }
 
-const DType kDecodeRecorded[] = {DType::f16,  DType::bf16, DType::q4_0, DType::q4_1, DType::q5_0,
-                                 DType::q5_1, DType::q8_0, DType::q2_k, DType::q3_k, DType::q4_k,
+const DType kDecodeRecorded[] = {DType::f16,  DType::bf16, DType::q4_0,   DType::q4_1,  DType::q5_0,
+                                 DType::q5_1, DType::q8_0, DType::q2_k,   DType::q3_k,  DType::q4_k,
                                  DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs};
 const DType kEncodeRecorded[] = {DType::f16,  DType::bf16, DType::q4_0, DType::q4_1,
                                  DType::q5_0, DType::q5_1, DType::q8_0};
@@ -77,7 +79,8 @@ TEST(BlockFormat, EncodesAsRecordedByteForByte) {
       if (actual[i] == expected[i]) continue;
       if (++wrong <= 3) {
         ADD_FAILURE() << "byte " << i << " (block " << i / dtype_info(dtype).block_bytes
-                      << "): " << static_cast<int>(actual[i]) << ", recorded " << static_cast<int>(expected[i]);
+                      << "): " << static_cast<int>(actual[i]) << ", recorded "
+                      << static_cast<int>(expected[i]);
       }
     }
     EXPECT_EQ(wrong, 0);
@@ -99,7 +102,8 @@ TEST(BlockFormat, TableIsCompleteAndKnowsItsDtype) {
 /// Largest acceptable rms error of encoding N(0, 1), about 1.15 times what was measured.
 double rms_bound(DType dtype) {
   switch (dtype) {
-    case DType::f32: case DType::f64: return 0;
+    case DType::f32:
+    case DType::f64: return 0;
     case DType::f16: return 2.5e-4;
     case DType::bf16: return 1.95e-3;
     case DType::f8_e4m3: return 0.031;

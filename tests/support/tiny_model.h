@@ -12,7 +12,8 @@
 namespace tattletale::testing {
 
 struct TinyShape {
-  uint32_t vocab = 97, hidden = 32, ffn = 48, layers = 2, q_heads = 4, kv_heads = 2, head_dim = 8, context = 512;
+  uint32_t vocab = 97, hidden = 32, ffn = 48, layers = 2, q_heads = 4, kv_heads = 2, head_dim = 8,
+           context = 512;
 };
 
 /// Weights depend only on the shape and the seed.
@@ -50,10 +51,12 @@ inline ModelFiles make_tiny_llama(const TinyShape& shape = {}, uint64_t seed = 1
     }
     storage->data.push_back(std::move(values));
     storage->names.push_back(std::make_unique<std::string>(std::move(name)));
-    files.add_tensor(*storage->names.back(), {DType::f32, dims, std::as_bytes(std::span(storage->data.back()))});
+    files.add_tensor(*storage->names.back(),
+                     {DType::f32, dims, std::as_bytes(std::span(storage->data.back()))});
   };
   const int64_t hidden = shape.hidden, ffn = shape.ffn, vocab = shape.vocab;
-  const int64_t q_dim = int64_t{shape.q_heads} * shape.head_dim, kv_dim = int64_t{shape.kv_heads} * shape.head_dim;
+  const int64_t q_dim = int64_t{shape.q_heads} * shape.head_dim,
+                kv_dim = int64_t{shape.kv_heads} * shape.head_dim;
   add("model.embed_tokens.weight", {vocab, hidden}, false);
   add("model.norm.weight", {hidden}, true);
   add("lm_head.weight", {vocab, hidden}, false);

@@ -22,7 +22,9 @@ const Json& sample() {
   return json;
 }
 
-ConfigReader reader() { return ConfigReader(sample(), "config.json"); }
+ConfigReader reader() {
+  return ConfigReader(sample(), "config.json");
+}
 
 TEST(ConfigReader, ReadsTypedValues) {
   ConfigReader config = reader();
@@ -64,14 +66,17 @@ TEST(ConfigReader, ErrorsNameFileKeyFoundAndExpected) {
   EXPECT_EQ(config.required_int("hidden_size", 1, 100).error().message(),
             "config.json, key \"hidden_size\": is 576, expected a whole number from 1 to 100");
   EXPECT_THAT(config.required_int("big").error().message(), HasSubstr("is 18446744073709551615"));
-  EXPECT_THAT(config.required_int("rope_theta").error().message(), HasSubstr("is 10000.0, expected a whole number"));
+  EXPECT_THAT(config.required_int("rope_theta").error().message(),
+              HasSubstr("is 10000.0, expected a whole number"));
   EXPECT_THAT(config.optional_int("tie", 1).error().message(), HasSubstr("is true, expected a whole number"));
   EXPECT_THAT(config.required_float("tie").error().message(), HasSubstr("expected a finite number"));
   EXPECT_THAT(config.required_bool("eps").error().message(), HasSubstr("is 1, expected true or false"));
   EXPECT_THAT(config.required_string("eps").error().message(), HasSubstr("is 1, expected a string"));
-  EXPECT_THAT(config.required_ints("factors").error().message(), HasSubstr("is [1,2.5], expected an array of whole"));
+  EXPECT_THAT(config.required_ints("factors").error().message(),
+              HasSubstr("is [1,2.5], expected an array of whole"));
   EXPECT_THAT(config.required_ints("eps").error().message(), HasSubstr("expected an array of whole numbers"));
-  EXPECT_THAT(config.required_floats("mixed").error().message(), HasSubstr("expected an array of finite numbers"));
+  EXPECT_THAT(config.required_floats("mixed").error().message(),
+              HasSubstr("expected an array of finite numbers"));
   EXPECT_THAT(config.required_strings("mixed").error().message(), HasSubstr("expected an array of strings"));
   EXPECT_THAT(config.optional_int_or_ints("hidden_act").error().message(), HasSubstr("or an array of them"));
   EXPECT_THAT(config.optional_object("eps").error().message(), HasSubstr("is 1, expected an object"));
@@ -82,19 +87,24 @@ TEST(ConfigReader, RefusesByName) {
   EXPECT_TRUE(config.expect_string("hidden_act", {"gelu", "silu"}));
   const auto act = config.expect_string("hidden_act", {"gelu", "relu"});
   EXPECT_EQ(act.error().kind, ErrorKind::unsupported);
-  EXPECT_EQ(act.error().message(),
-            "config.json, key \"hidden_act\": is \"silu\", which is not supported; expected \"gelu\" or \"relu\"");
-  EXPECT_THAT(config.expect_string("eps", {"x"}).error().message(), HasSubstr("is 1, which is not supported"));
+  EXPECT_EQ(
+      act.error().message(),
+      "config.json, key \"hidden_act\": is \"silu\", which is not supported; expected \"gelu\" or \"relu\"");
+  EXPECT_THAT(config.expect_string("eps", {"x"}).error().message(),
+              HasSubstr("is 1, which is not supported"));
   EXPECT_TRUE(config.expect_bool("tie", true));
-  EXPECT_THAT(config.expect_bool("tie", false).error().message(), HasSubstr("is true, which is not supported"));
+  EXPECT_THAT(config.expect_bool("tie", false).error().message(),
+              HasSubstr("is true, which is not supported"));
   EXPECT_TRUE(config.expect_int("neg", -3));
-  EXPECT_THAT(config.expect_int("neg", 1).error().message(), HasSubstr("is -3, which is not supported; expected 1"));
+  EXPECT_THAT(config.expect_int("neg", 1).error().message(),
+              HasSubstr("is -3, which is not supported; expected 1"));
   EXPECT_TRUE(config.expect_float("eps", 1.0));
   EXPECT_FALSE(config.expect_float("rope_theta", 1.0));
   EXPECT_TRUE(config.refuse("moe", "no experts yet"));
   EXPECT_TRUE(config.refuse("experts", "no experts yet"));
-  EXPECT_THAT(config.refuse("rope_scaling", "only plain rope").error().message(),
-              HasSubstr("is {\"rope_type\":\"yarn\",\"factor\":4.0}, which is not supported: only plain rope"));
+  EXPECT_THAT(
+      config.refuse("rope_scaling", "only plain rope").error().message(),
+      HasSubstr("is {\"rope_type\":\"yarn\",\"factor\":4.0}, which is not supported: only plain rope"));
 }
 
 TEST(ConfigReader, NestedObjectsKeepTheirPlace) {
@@ -103,7 +113,8 @@ TEST(ConfigReader, NestedObjectsKeepTheirPlace) {
   ASSERT_TRUE(scaling && *scaling);
   EXPECT_EQ(*(*scaling)->required_float("factor"), 4.0);
   EXPECT_EQ((*scaling)->expect_string("rope_type", {"llama3", "linear"}).error().message(),
-            "config.json, key \"rope_scaling.rope_type\": is \"yarn\", which is not supported; expected \"llama3\" or "
+            "config.json, key \"rope_scaling.rope_type\": is \"yarn\", which is not supported; expected "
+            "\"llama3\" or "
             "\"linear\"");
 }
 
@@ -130,8 +141,9 @@ TEST(ConfigReader, ReadsGgufKeysBelowAPrefix) {
   EXPECT_EQ(*config.required_float("rope.freq_base"), 1e4);
   EXPECT_THAT(*config.required_ints("pattern"), ElementsAre(1, 0));
   EXPECT_TRUE(config.expect_bool("causal", true));
-  EXPECT_EQ(config.expect_string("rope.scaling.type", {"none"}).error().message(),
-            "m.gguf, key \"llama.rope.scaling.type\": is \"yarn\", which is not supported; expected \"none\"");
+  EXPECT_EQ(
+      config.expect_string("rope.scaling.type", {"none"}).error().message(),
+      "m.gguf, key \"llama.rope.scaling.type\": is \"yarn\", which is not supported; expected \"none\"");
   EXPECT_EQ(config.required_int("block_count").error().message(),
             "m.gguf, key \"llama.block_count\": is missing, and the model cannot be computed without it");
   EXPECT_TRUE(config.unread_keys().size() == 0);

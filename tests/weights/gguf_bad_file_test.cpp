@@ -50,17 +50,20 @@ TEST(GgufBadFile, LengthsPastTheEnd) {
              "metadata key 0 needs 1000 bytes but only 20 are left");
   expect_bad(ByteBuilder().header(0, 1).key("a", 8).put<uint64_t>(UINT64_MAX),
              "the value of key \"a\" needs 18446744073709551615 bytes but only 0 are left");
-  expect_bad(ByteBuilder().header(0, 1).key("list", 9).put<uint32_t>(8).put<uint64_t>(2).text("x").put<uint64_t>(9),
-             "string 1 of key \"list\" needs 17 bytes but only 8 are left");
-  expect_bad(ByteBuilder().header(0, 1).key("a", 9).put<uint32_t>(8).put<uint64_t>(1).put<uint64_t>(UINT64_MAX),
-             "string 0 of key \"a\"");
+  expect_bad(
+      ByteBuilder().header(0, 1).key("list", 9).put<uint32_t>(8).put<uint64_t>(2).text("x").put<uint64_t>(9),
+      "string 1 of key \"list\" needs 17 bytes but only 8 are left");
+  expect_bad(
+      ByteBuilder().header(0, 1).key("a", 9).put<uint32_t>(8).put<uint64_t>(1).put<uint64_t>(UINT64_MAX),
+      "string 0 of key \"a\"");
 }
 
 TEST(GgufBadFile, LengthsOneByteTooLong) {
   expect_bad(ByteBuilder().header(0, 1).key("a", 8).put<uint64_t>(5).raw("text"),
              "the value of key \"a\" needs 5 bytes but only 4 are left");
-  expect_bad(ByteBuilder().header(0, 1).key("a", 9).put<uint32_t>(8).put<uint64_t>(1).put<uint64_t>(5).raw("text"),
-             "string 0 of key \"a\" needs 13 bytes but only 12 are left");
+  expect_bad(
+      ByteBuilder().header(0, 1).key("a", 9).put<uint32_t>(8).put<uint64_t>(1).put<uint64_t>(5).raw("text"),
+      "string 0 of key \"a\" needs 13 bytes but only 12 are left");
   expect_bad(ByteBuilder().header(0, 1).key("a", 9).put<uint32_t>(0).put<uint64_t>(5).raw("text"),
              "claims an array of 5 elements");
   EXPECT_TRUE(parse_gguf(ByteBuilder().header(0, 1).key("a", 8).put<uint64_t>(4).raw("text").bytes));
@@ -73,10 +76,14 @@ TEST(GgufBadFile, Metadata) {
   expect_bad(ByteBuilder().header(0, 1).key("\xff\xfe", 0).put<uint8_t>(1),
              "metadata key 0 is \"\\xff\\xfe\", expected 1 to 65535 bytes of UTF-8");
   expect_bad(ByteBuilder().header(0, 1).key("k", 13).put<uint64_t>(1), "key \"k\" has value type 13");
-  expect_bad(ByteBuilder().header(0, 1).key("k", 9).put<uint32_t>(13).put<uint64_t>(0), "is an array of type 13");
-  expect_bad(ByteBuilder().header(0, 1).key("k", 7).put<uint8_t>(2), "is a bool with the byte 2, expected 0 or 1");
-  expect_bad(ByteBuilder().header(0, 1).key("k", 9).put<uint32_t>(7).put<uint64_t>(2).put<uint8_t>(1).put<uint8_t>(9),
-             "key \"k\" is an array of bools with the byte 9 at 1, expected 0 or 1");
+  expect_bad(ByteBuilder().header(0, 1).key("k", 9).put<uint32_t>(13).put<uint64_t>(0),
+             "is an array of type 13");
+  expect_bad(ByteBuilder().header(0, 1).key("k", 7).put<uint8_t>(2),
+             "is a bool with the byte 2, expected 0 or 1");
+  expect_bad(
+      ByteBuilder().header(0, 1).key("k", 9).put<uint32_t>(7).put<uint64_t>(2).put<uint8_t>(1).put<uint8_t>(
+          9),
+      "key \"k\" is an array of bools with the byte 9 at 1, expected 0 or 1");
 }
 
 TEST(GgufBadFile, DeeplyNestedArrays) {
@@ -93,15 +100,17 @@ TEST(GgufBadFile, Alignment) {
   }
   expect_bad(ByteBuilder().header(0, 1).key("general.alignment", 8).text("32"), "is of type string");
   const uint32_t large = 1u << 24;  // accepted, but then the data section lies past the end
-  expect_bad(ByteBuilder().header(1, 1).key("general.alignment", 4).put(large).tensor("t", {1}, 0, 0).pad(32, 64),
-             "past the end of the file");
+  expect_bad(
+      ByteBuilder().header(1, 1).key("general.alignment", 4).put(large).tensor("t", {1}, 0, 0).pad(32, 64),
+      "past the end of the file");
 }
 
 TEST(GgufBadFile, Tensors) {
   expect_bad(ByteBuilder().header(2, 0).tensor("t", {8}, 0, 0).tensor("t", {8}, 0, 32).pad(32, 64),
              "tensor \"t\" occurs twice");
   expect_bad(ByteBuilder().header(1, 0).tensor("", {8}, 0, 0).pad(32, 64), "tensor 0 is named \"\"");
-  expect_bad(ByteBuilder().header(1, 0).tensor("\xc0\xaf", {8}, 0, 0).pad(32, 64), "tensor 0 is named \"\\xc0\\xaf\"");
+  expect_bad(ByteBuilder().header(1, 0).tensor("\xc0\xaf", {8}, 0, 0).pad(32, 64),
+             "tensor 0 is named \"\\xc0\\xaf\"");
   expect_bad(ByteBuilder().header(1, 0).tensor("t", {1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, 0).pad(32, 64),
              "tensor \"t\" has 9 dimensions, expected at most 8");
   expect_bad(ByteBuilder().header(1, 0).tensor("t", {uint64_t{1} << 63}, 0, 0).pad(32, 64),
@@ -118,7 +127,8 @@ TEST(GgufBadFile, Tensors) {
 
 TEST(GgufBadFile, TensorsPastTheEnd) {
   expect_bad(ByteBuilder().header(1, 0).tensor("t", {16}, 0, 32).pad(32, 64),
-             "test.gguf, tensor \"t\": takes 64 bytes at data offset 32, past the end of the file: the data section has "
+             "test.gguf, tensor \"t\": takes 64 bytes at data offset 32, past the end of the file: the data "
+             "section has "
              "64 bytes and starts at byte 64");
   expect_bad(ByteBuilder().header(1, 0).tensor("t", {16}, 0, UINT64_MAX - 31).pad(32, 64), "past the end");
   expect_bad(ByteBuilder().header(1, 0).tensor("t", {16}, 99, 96).pad(32, 64), "past the end");
@@ -130,8 +140,8 @@ TEST(GgufBadFile, OverlappingTensors) {
              "tensor \"b\": data bytes 32 to 64 overlap tensor \"a\", bytes 0 to 64");
   expect_bad(ByteBuilder().header(2, 0).tensor("a", {8}, 0, 32).tensor("b", {16}, 0, 0).pad(32, 64),
              "tensor \"a\": data bytes 32 to 64 overlap tensor \"b\"");
-  const auto apart = parse_gguf(
-      ByteBuilder().header(2, 0).tensor("a", {8}, 0, 32).tensor("b", {8}, 0, 0).pad(32, 64).bytes);
+  const auto apart =
+      parse_gguf(ByteBuilder().header(2, 0).tensor("a", {8}, 0, 32).tensor("b", {8}, 0, 0).pad(32, 64).bytes);
   EXPECT_TRUE(apart);
 }
 

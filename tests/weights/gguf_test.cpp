@@ -32,7 +32,9 @@ using ::testing::HasSubstr;
 
 const std::vector<float> kRow = {1, 2, 3, 4, 5, 6};
 
-std::span<const std::byte> row_data() { return std::as_bytes(std::span(kRow)); }
+std::span<const std::byte> row_data() {
+  return std::as_bytes(std::span(kRow));
+}
 
 TEST(Gguf, ReadsWhatTheWriterWrote) {
   GgufWriter writer;
@@ -116,9 +118,11 @@ TEST(Gguf, AccessorsNameKeyFoundAndExpected) {
   const GgufFile& gguf = **file;
   EXPECT_EQ(gguf.get_u64("absent").error().message(), "test.gguf: has no metadata key \"absent\"");
   EXPECT_EQ(gguf.get_u64("absent").error().kind, ErrorKind::not_found);
-  EXPECT_EQ(gguf.get_u64("text").error().message(), "test.gguf, key text: is of type string, expected an integer");
+  EXPECT_EQ(gguf.get_u64("text").error().message(),
+            "test.gguf, key text: is of type string, expected an integer");
   EXPECT_EQ(gguf.get_u64("minus").error().message(), "test.gguf, key minus: is -5, expected 0 or more");
-  EXPECT_EQ(gguf.get_i64("big").error().message(), "test.gguf, key big: is 18446744073709551615, past 2^63 - 1");
+  EXPECT_EQ(gguf.get_i64("big").error().message(),
+            "test.gguf, key big: is 18446744073709551615, past 2^63 - 1");
   EXPECT_EQ(gguf.get_f32("ints").error().message(),
             "test.gguf, key ints: is of type array of i32, expected f32 or f64");
   EXPECT_THAT(gguf.get_string_array("ints").error().message(), HasSubstr("expected array of string"));
@@ -130,9 +134,13 @@ TEST(Gguf, AccessorsNameKeyFoundAndExpected) {
 }
 
 TEST(Gguf, UnknownTensorTypeIsRefusedOnlyWhenAskedFor) {
-  const auto file = parse_gguf(
-      ByteBuilder().header(3, 0).tensor("iq", {256}, 16, 0).tensor("odd", {8}, 99, 64).tensor("f", {8}, 0, 128)
-          .pad(32, 160).bytes);
+  const auto file = parse_gguf(ByteBuilder()
+                                   .header(3, 0)
+                                   .tensor("iq", {256}, 16, 0)
+                                   .tensor("odd", {8}, 99, 64)
+                                   .tensor("f", {8}, 0, 128)
+                                   .pad(32, 160)
+                                   .bytes);
   ASSERT_TRUE(file) << file.error().message();
   EXPECT_TRUE((*file)->tensor("f"));
   EXPECT_EQ((*file)->tensors().size(), 3u);
@@ -269,7 +277,8 @@ TEST_P(GgufRealModel, OpensWithinItsTime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GgufRealModel,
-                         ::testing::Values(RealModel{"SmolLM2-135M-Instruct.Q4_1.gguf", 33, 49152, 96576768, 5},
+                         ::testing::Values(RealModel{"SmolLM2-135M-Instruct.Q4_1.gguf", 33, 49152, 96576768,
+                                                     5},
                                            RealModel{"gemma-3-270m-q4_k_m.gguf", 33, 262144, 246587904, 20}),
                          [](const auto& model) { return model.index == 0 ? "SmolLM2" : "Gemma3"; });
 

@@ -18,7 +18,9 @@ using ::testing::HasSubstr;
 
 const std::vector<float> kRow = {1, 2, 3, 4, 5, 6};
 
-std::span<const std::byte> row_data() { return std::as_bytes(std::span(kRow)); }
+std::span<const std::byte> row_data() {
+  return std::as_bytes(std::span(kRow));
+}
 
 void write_safetensors(const TempFolder& folder, const std::string& name, const std::string& tensor = "w") {
   SafetensorsWriter writer;
@@ -53,7 +55,8 @@ TEST(ModelFiles, OpensAFolderWithSafetensors) {
   ASSERT_NE(model->find("w"), nullptr);
   EXPECT_EQ(model->find("w")->shape, Shape({2, 3}));
   EXPECT_EQ(model->find("absent"), nullptr);
-  EXPECT_THAT(model->tensor("absent").error().message(), HasSubstr("model.safetensors: has no tensor \"absent\""));
+  EXPECT_THAT(model->tensor("absent").error().message(),
+              HasSubstr("model.safetensors: has no tensor \"absent\""));
 }
 
 TEST(ModelFiles, OpensGgufFilesAndFoldersWithOne) {
@@ -134,7 +137,8 @@ TEST(ModelFiles, TensorsOfUnknownTypeAreListedButNotFound) {
   ASSERT_TRUE(model) << model.error().message();
   EXPECT_THAT(model->names(), ElementsAre("t"));
   EXPECT_EQ(model->find("t"), nullptr);
-  EXPECT_THAT(model->tensor("t").error().message(), HasSubstr("is stored as \"F4\", which cannot be computed"));
+  EXPECT_THAT(model->tensor("t").error().message(),
+              HasSubstr("is stored as \"F4\", which cannot be computed"));
 }
 
 }  // namespace

@@ -18,7 +18,9 @@ using ::testing::UnorderedElementsAre;
 
 const std::vector<float> kRow = {1, 2, 3, 4, 5, 6};
 
-std::span<const std::byte> row_data() { return std::as_bytes(std::span(kRow)); }
+std::span<const std::byte> row_data() {
+  return std::as_bytes(std::span(kRow));
+}
 
 std::vector<std::byte> raw_file(const std::string& header, size_t data_bytes) {
   std::vector<std::byte> bytes(8 + header.size() + data_bytes);
@@ -86,8 +88,8 @@ TEST(Safetensors, ReadsAFileOfTheReferenceWriter) {
 }
 
 TEST(Safetensors, EveryDtypeOfTheFormatIsKnownOrRefusedByName) {
-  for (const char* name : {"BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "F16", "BF16", "I32", "U32", "F32",
-                           "F64", "I64", "U64"}) {
+  for (const char* name : {"BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "F16", "BF16", "I32",
+                           "U32", "F32", "F64", "I64", "U64"}) {
     const auto dtype = dtype_from_safetensors(name);
     ASSERT_TRUE(dtype) << name;
     EXPECT_EQ(safetensors_from_dtype(*dtype), name);
@@ -100,7 +102,8 @@ TEST(Safetensors, EveryDtypeOfTheFormatIsKnownOrRefusedByName) {
     const auto refused = (*file)->tensor("t");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
-    EXPECT_THAT(refused.error().message(), HasSubstr("tensor \"t\": is stored as \"" + std::string(name) + "\""));
+    EXPECT_THAT(refused.error().message(),
+                HasSubstr("tensor \"t\": is stored as \"" + std::string(name) + "\""));
   }
   EXPECT_EQ(safetensors_from_dtype(DType::q4_0), std::nullopt);
 }
@@ -123,8 +126,10 @@ TEST(SafetensorsBadFile, Json) {
   expect_bad("{", 0, "header: not valid JSON at byte 2");
   expect_bad("{\"\xff\":1}", 0, "not valid JSON");
   expect_bad("{} x", 0, "not valid JSON");
-  expect_bad("{\"t\":5}", 0, "found the number 5, expected an object with dtype, shape and data_offsets of tensor \"t\"");
-  expect_bad("{\"t\":{\"dtype\":7}}", 0, "found the number 7, expected the dtype of tensor \"t\" as a string");
+  expect_bad("{\"t\":5}", 0,
+             "found the number 5, expected an object with dtype, shape and data_offsets of tensor \"t\"");
+  expect_bad("{\"t\":{\"dtype\":7}}", 0,
+             "found the number 7, expected the dtype of tensor \"t\" as a string");
   expect_bad("{\"t\":{\"shape\":\"x\"}}", 0, "expected the shape of tensor \"t\" as an array");
   expect_bad("{\"t\":{\"shape\":[-1]}}", 0, "found the number -1, expected dimensions of tensor \"t\"");
   expect_bad("{\"t\":{\"shape\":[1.5]}}", 0, "found the number 1.5");
@@ -143,29 +148,36 @@ TEST(SafetensorsBadFile, Json) {
 }
 
 TEST(SafetensorsBadFile, Duplicates) {
-  expect_bad("{" + entry("t", "F32", "1", 0, 4) + "," + entry("t", "F32", "1", 4, 8) + "}", 8, "\"t\" occurs twice");
+  expect_bad("{" + entry("t", "F32", "1", 0, 4) + "," + entry("t", "F32", "1", 4, 8) + "}", 8,
+             "\"t\" occurs twice");
   expect_bad("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "\"__metadata__\" occurs twice");
   expect_bad("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", 0, "__metadata__ key \"a\" occurs twice");
   expect_bad("{\"t\":{\"dtype\":\"F32\",\"dtype\":\"F16\"}}", 0, "tensor \"t\" has dtype twice");
 }
 
 TEST(SafetensorsBadFile, OffsetsAndShapes) {
-  expect_bad("{" + entry("t", "F32", "2", 0, 4) + "}", 4, "shape [2] of F32 takes 8 bytes, but data_offsets 0 to 4");
-  expect_bad("{" + entry("t", "F32", "1", 8, 4) + "}", 8, "data_offsets are 8 to 4, outside the data section");
-  expect_bad("{" + entry("t", "F32", "2", 0, 8) + "}", 4, "data_offsets are 0 to 8, outside the data section of 4");
+  expect_bad("{" + entry("t", "F32", "2", 0, 4) + "}", 4,
+             "shape [2] of F32 takes 8 bytes, but data_offsets 0 to 4");
+  expect_bad("{" + entry("t", "F32", "1", 8, 4) + "}", 8,
+             "data_offsets are 8 to 4, outside the data section");
+  expect_bad("{" + entry("t", "F32", "2", 0, 8) + "}", 4,
+             "data_offsets are 0 to 8, outside the data section of 4");
   expect_bad("{" + entry("t", "F32", "9223372036854775808", 0, 4) + "}", 4,
              "a dimension of 9223372036854775808, past 2^63 - 1");
-  expect_bad("{" + entry("t", "F32", "4294967296,4294967296", 0, 4) + "}", 4, "has more than 2^63 - 1 elements");
+  expect_bad("{" + entry("t", "F32", "4294967296,4294967296", 0, 4) + "}", 4,
+             "has more than 2^63 - 1 elements");
   expect_bad("{" + entry("t", "F64", "4611686018427387904", 0, 4) + "}", 4, "takes more than 2^63 bytes");
   expect_bad("{" + entry("a", "F32", "2", 0, 8) + "," + entry("b", "F32", "2", 4, 12) + "}", 12,
              "tensor \"b\": data_offsets 4 to 12 overlap tensor \"a\", 0 to 8");
   expect_bad("{" + entry("a", "F32", "1", 0, 4) + "," + entry("b", "F32", "1", 8, 12) + "}", 12,
              "bytes 4 to 8 of the data section belong to no tensor");
-  expect_bad("{" + entry("a", "F32", "1", 0, 4) + "}", 12, "bytes 4 to 12 of the data section belong to no tensor");
+  expect_bad("{" + entry("a", "F32", "1", 0, 4) + "}", 12,
+             "bytes 4 to 12 of the data section belong to no tensor");
   expect_bad("{}", 3, "bytes 0 to 3 of the data section belong to no tensor");
   EXPECT_EQ(parse(raw_file("{" + entry("t", "F32", "1,1,1,1,1,1,1,1,1", 0, 4) + "}", 4)).error().kind,
             ErrorKind::unsupported);
-  EXPECT_TRUE(parse(raw_file("{" + entry("b", "F32", "1", 4, 8) + "," + entry("a", "F32", "1", 0, 4) + "}", 8)));
+  EXPECT_TRUE(
+      parse(raw_file("{" + entry("b", "F32", "1", 4, 8) + "," + entry("a", "F32", "1", 0, 4) + "}", 8)));
 }
 
 TEST(SafetensorsBadFile, EveryTruncationIsRefused) {
@@ -238,16 +250,20 @@ TEST(SafetensorsShards, RefusesBrokenIndexes) {
   write_shard(folder, "m-2.safetensors", {"a"});
   EXPECT_THAT(index_error(folder, "{}"), HasSubstr("model.safetensors.index.json: has no weight_map"));
   EXPECT_THAT(index_error(folder, "7"), HasSubstr("found a number, expected an object"));
-  EXPECT_THAT(index_error(folder, "{\"weight_map\":[]}"), HasSubstr("found an array, expected weight_map as an object"));
+  EXPECT_THAT(index_error(folder, "{\"weight_map\":[]}"),
+              HasSubstr("found an array, expected weight_map as an object"));
   EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"a\":1}}"),
               HasSubstr("found a number, expected the name of the file of tensor \"a\""));
-  EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}"), HasSubstr("\"a\" occurs twice"));
-  EXPECT_THAT(index_error(folder, "{\"weight_map\":{},\"weight_map\":{}}"), HasSubstr("weight_map occurs twice"));
+  EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}"),
+              HasSubstr("\"a\" occurs twice"));
+  EXPECT_THAT(index_error(folder, "{\"weight_map\":{},\"weight_map\":{}}"),
+              HasSubstr("weight_map occurs twice"));
   for (const char* name : {"../m-1.safetensors", "/etc/passwd", "..", ""}) {
     EXPECT_THAT(index_error(folder, std::string("{\"weight_map\":{\"a\":\"") + name + "\"}}"),
                 HasSubstr("expected the name of a file beside the index"));
   }
-  EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"a\":\"m-3.safetensors\"}}"), HasSubstr("cannot open the file"));
+  EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"a\":\"m-3.safetensors\"}}"),
+              HasSubstr("cannot open the file"));
   EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"z\":\"m-1.safetensors\"}}"),
               HasSubstr("tensor \"z\" is not in \"m-1.safetensors\", where weight_map says it is"));
   EXPECT_THAT(index_error(folder, "{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-2.safetensors\"}}"),

@@ -30,7 +30,8 @@ class TempFolder {
   const std::filesystem::path& path() const { return path_; }
 
   void write(std::string_view name, std::string_view text) const {
-    std::ofstream(path_ / name, std::ios::binary).write(text.data(), static_cast<std::streamsize>(text.size()));
+    std::ofstream(path_ / name, std::ios::binary)
+        .write(text.data(), static_cast<std::streamsize>(text.size()));
   }
   void write(std::string_view name, std::span<const std::byte> bytes) const {
     write(name, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));

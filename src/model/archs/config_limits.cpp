@@ -13,10 +13,11 @@ Error bad(const std::string& where, std::string what) {
 /// configurations use for what forward would have to do differently.
 bool names_a_computation(std::string_view key) {
   static constexpr std::string_view kStems[] = {
-      "scal",  "cap",   "rope",   "rotary", "norm",   "bias",   "window", "sliding",   "expert", "moe",  "attn",
-      "act",   "mult",  "quant",  "layer",  "head",   "mlp",    "ffn",    "feed",      "posit",  "alibi", "lora",
-      "logit", "chunk", "sparse", "mamba",  "ssm",    "conv",   "sink",   "recurrent", "skip",   "gate", "attention",
-      "nope",  "rank",  "factor", "clip",   "router", "causal", "cross",  "parallel",  "residual", "pooling", "compress"};
+      "scal", "cap",    "rope",      "rotary", "norm",     "bias",      "window",  "sliding", "expert",
+      "moe",  "attn",   "act",       "mult",   "quant",    "layer",     "head",    "mlp",     "ffn",
+      "feed", "posit",  "alibi",     "lora",   "logit",    "chunk",     "sparse",  "mamba",   "ssm",
+      "conv", "sink",   "recurrent", "skip",   "gate",     "attention", "nope",    "rank",    "factor",
+      "clip", "router", "causal",    "cross",  "parallel", "residual",  "pooling", "compress"};
   return std::ranges::any_of(kStems, [&](std::string_view stem) { return key.find(stem) != key.npos; });
 }
 
@@ -41,18 +42,22 @@ Result<double> read_number(ConfigReader& config, std::string_view key, double mi
   }
   TT_ASSIGN(const double value, config.required_float(key));
   if (value >= min && value <= max) return value;
-  return config.key_error(ErrorKind::bad_file, key, "is " + Json(value).dump() + ", expected a number from " +
-                                                        Json(min).dump() + " to " + Json(max).dump());
+  return config.key_error(ErrorKind::bad_file, key,
+                          "is " + Json(value).dump() + ", expected a number from " + Json(min).dump() +
+                              " to " + Json(max).dump());
 }
 
 Error unsupported_value(const ConfigReader& config, std::string_view key, std::string_view value,
                         std::string_view expected) {
-  return config.key_error(ErrorKind::unsupported, key, "is " + std::string(value) + "; " + std::string(expected));
+  return config.key_error(ErrorKind::unsupported, key,
+                          "is " + std::string(value) + "; " + std::string(expected));
 }
 
-Result<void> refuse_unread_keys(ConfigReader& config, std::span<const std::string_view> harmless, bool strict) {
+Result<void> refuse_unread_keys(ConfigReader& config, std::span<const std::string_view> harmless,
+                                bool strict) {
   for (const std::string& key : config.unread_keys()) {
-    if (!strict && (!names_a_computation(key) || std::ranges::find(harmless, key) != harmless.end())) continue;
+    if (!strict && (!names_a_computation(key) || std::ranges::find(harmless, key) != harmless.end()))
+      continue;
     TT_TRY(config.refuse(key, "this build does not know the key, and it may change what the model computes"));
   }
   return {};
@@ -64,8 +69,9 @@ Result<void> check_decoder_config(const std::string& where, const DecoderConfig&
                           std::to_string(config.num_kv_heads) + " key/value heads evenly");
   }
   if (config.head_dim % 8 != 0) {
-    return make_error(ErrorKind::unsupported, where,
-                      "heads have " + std::to_string(config.head_dim) + " dimensions; a multiple of 8 is needed");
+    return make_error(
+        ErrorKind::unsupported, where,
+        "heads have " + std::to_string(config.head_dim) + " dimensions; a multiple of 8 is needed");
   }
   if (uint64_t{config.num_q_heads} * config.head_dim > kMaxDim) {
     return bad(where, std::to_string(config.num_q_heads) + " heads of " + std::to_string(config.head_dim) +

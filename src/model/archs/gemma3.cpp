@@ -1,5 +1,5 @@
-// Gemma 3, its text part: local layers with a sliding window and a rotation of their own between global ones, norms on
-// q and k heads and behind each sub-layer, scaled embeddings. Images are not this file's business.
+// Gemma 3, its text part: local layers with a sliding window and a rotation of their own between global ones,
+// norms on q and k heads and behind each sub-layer, scaled embeddings. Images are not this file's business.
 // Sources: Gemma Team 2025 (arXiv:2503.19786); transformers' Gemma3TextConfig; the GGUF conversion of it.
 #include <cmath>
 
@@ -34,7 +34,9 @@ void set_layers(const std::vector<bool>& local, uint64_t window, DecoderConfig& 
   }
 }
 
-bool is_local(size_t layer, uint64_t global_every) { return (layer + 1) % global_every != 0; }
+bool is_local(size_t layer, uint64_t global_every) {
+  return (layer + 1) % global_every != 0;
+}
 
 Result<void> read_hf_attention(ConfigReader& config, const Json& object, DecoderConfig& out) {
   TT_TRY(config.refuse("use_bidirectional_attention", "only causal attention can be computed"));
@@ -46,9 +48,11 @@ Result<void> read_hf_attention(ConfigReader& config, const Json& object, Decoder
     return unsupported_value(config, "sliding_window", "null", "the local layers need a window");
   }
   TT_ASSIGN(const uint64_t window, read_int(config, "sliding_window", 1, UINT32_MAX, 4096));
-  TT_ASSIGN(const uint64_t old_pattern, read_int(config, "_sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
+  TT_ASSIGN(const uint64_t old_pattern,
+            read_int(config, "_sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
   TT_ASSIGN(const uint64_t pattern, read_int(config, "sliding_window_pattern", 1, kMaxLayers, old_pattern));
-  TT_ASSIGN(const std::vector<bool> local, read_hf_sliding_layers(config, out.layers.size(), is_local, pattern));
+  TT_ASSIGN(const std::vector<bool> local,
+            read_hf_sliding_layers(config, out.layers.size(), is_local, pattern));
   set_layers(local, window, out);
   return {};
 }
@@ -131,7 +135,32 @@ Result<LoadedConfig> read_hf(const ModelFiles& files) {
 void set_gguf_attention_scale(DecoderConfig& out) {
   constexpr size_t kLayersOf27B = 62;
   if (out.layers.size() != kLayersOf27B) return;
-  out.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(out.hidden_dim) / out.num_q_heads));
+  out.attention_scale =
+      static_cast<float>(1.0 / std::sqrt(static_cast<double>(out.hidden_dim) / out.num_q_heads));
+}
+
+/// Which layers are local: a list of flags in files that have one, else every layer but each sixth.
+Result<std::vector<bool>> read_gguf_local_layers(ConfigReader& config, const GgufFile& file,
+                                                 size_t num_layers) {
+  constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  const std::string full_key = "gemma3." + std::string(kKey);
+  std::vector<bool> local(num_layers);
+  const GgufValue* const value = file.find(full_key);
+  if (value == nullptr || value->type != GgufType::array) {
+    TT_ASSIGN(const uint64_t pattern, read_int(config, kKey, 1, kMaxLayers, kGlobalEvery));
+    for (size_t i = 0; i < num_layers; ++i) local[i] = is_local(i, pattern);
+    return local;
+  }
+  TT_TRY(config.optional_object(kKey));  // notes that the key is known; there is nothing below it
+  TT_ASSIGN(const std::vector<int64_t> flags, file.get_int_array(full_key));
+  if (flags.size() != num_layers) {
+    return config.key_error(ErrorKind::bad_file, kKey,
+                            "has " + std::to_string(flags.size()) +
+                                " entries, expected one for each of the " + std::to_string(num_layers) +
+                                " layers");
+  }
+  for (size_t i = 0; i < num_layers; ++i) local[i] = flags[i] != 0;
+  return local;
 }
 
 Result<LoadedConfig> read_gguf(const ModelFiles& files) {
@@ -143,10 +172,7 @@ Result<LoadedConfig> read_gguf(const ModelFiles& files) {
   set_gguf_attention_scale(out);
   out.activation = Activation::gelu_tanh;
   TT_ASSIGN(const uint64_t window, read_int(config, "attention.sliding_window", 1, UINT32_MAX));
-  TT_ASSIGN(const uint64_t pattern,
-            read_int(config, "attention.sliding_window_pattern", 1, kMaxLayers, kGlobalEvery));
-  std::vector<bool> local(out.layers.size());
-  for (size_t i = 0; i < local.size(); ++i) local[i] = is_local(i, pattern);
+  TT_ASSIGN(const std::vector<bool> local, read_gguf_local_layers(config, *files.gguf, out.layers.size()));
   set_layers(local, window, out);
   TT_ASSIGN(RopeConfig global_rope, read_gguf_rope(config, out));
   RopeConfig local_rope;

@@ -20,10 +20,12 @@ Result<uint64_t> read_uniform_int(ConfigReader& config, std::string_view key, ui
                                 std::to_string(item) + "); this build computes layers of equal sizes");
   }
   const int64_t value = list->empty() ? -1 : list->front();
-  if (value >= static_cast<int64_t>(min) && value <= static_cast<int64_t>(max)) return static_cast<uint64_t>(value);
+  if (value >= static_cast<int64_t>(min) && value <= static_cast<int64_t>(max))
+    return static_cast<uint64_t>(value);
   return config.key_error(ErrorKind::bad_file, key,
                           "is a list " + (list->empty() ? "without entries" : "of " + std::to_string(value)) +
-                              ", expected whole numbers from " + std::to_string(min) + " to " + std::to_string(max));
+                              ", expected whole numbers from " + std::to_string(min) + " to " +
+                              std::to_string(max));
 }
 
 /// The vocabulary is as large as the embedding table: files need not name it.
@@ -38,14 +40,17 @@ Result<uint32_t> read_vocab_size(const ModelFiles& files) {
 
 Result<void> read_heads(ConfigReader& config, DecoderConfig& out) {
   TT_ASSIGN(const uint64_t heads, read_uniform_int(config, "attention.head_count", 1, kMaxHeads));
-  TT_ASSIGN(const uint64_t kv_heads, read_uniform_int(config, "attention.head_count_kv", 1, kMaxHeads, heads));
+  TT_ASSIGN(const uint64_t kv_heads,
+            read_uniform_int(config, "attention.head_count_kv", 1, kMaxHeads, heads));
   std::optional<uint64_t> head_default;
   if (out.hidden_dim % heads == 0) head_default = out.hidden_dim / heads;
   TT_ASSIGN(const uint64_t head_dim, read_int(config, "attention.key_length", 1, kMaxHeadDim, head_default));
-  TT_ASSIGN(const uint64_t value_dim, read_int(config, "attention.value_length", 1, kMaxHeadDim, head_default));
+  TT_ASSIGN(const uint64_t value_dim,
+            read_int(config, "attention.value_length", 1, kMaxHeadDim, head_default));
   if (value_dim != head_dim) {
-    return unsupported_value(config, "attention.value_length", std::to_string(value_dim),
-                             "keys have " + std::to_string(head_dim) + " dimensions, and values must have as many");
+    return unsupported_value(
+        config, "attention.value_length", std::to_string(value_dim),
+        "keys have " + std::to_string(head_dim) + " dimensions, and values must have as many");
   }
   out.num_q_heads = static_cast<uint32_t>(heads);
   out.num_kv_heads = static_cast<uint32_t>(kv_heads);

@@ -7,8 +7,9 @@
 
 namespace tattletale {
 
-/// Reads dimensions, norm epsilon, tying, biases (by the presence of their tensors) and the end token, and refuses
-/// expert models. Layers get no windows; ropes is left to the caller; attention_scale is set to head_dim^-0.5.
+/// Reads dimensions, norm epsilon, tying, biases (by the presence of their tensors) and the end token, and
+/// refuses expert models. Layers get no windows; ropes is left to the caller; attention_scale is set to
+/// head_dim^-0.5.
 Result<void> read_gguf_common(ConfigReader& config, const ModelFiles& files, DecoderConfig& out);
 
 /// refuse_unread_keys with the bookkeeping that converters write.

@@ -24,7 +24,8 @@ Result<Activation> read_activation(ConfigReader& config, const HfDefaults& defau
 
 /// Key/value heads and head size, which have defaults that depend on other numbers.
 Result<void> read_heads(ConfigReader& config, const HfDefaults& defaults, DecoderConfig& out) {
-  TT_ASSIGN(const uint64_t heads, read_int(config, "num_attention_heads", 1, kMaxHeads, defaults.num_attention_heads));
+  TT_ASSIGN(const uint64_t heads,
+            read_int(config, "num_attention_heads", 1, kMaxHeads, defaults.num_attention_heads));
   const uint64_t kv_default = defaults.num_key_value_heads.value_or(heads);
   TT_ASSIGN(const uint64_t kv_heads, read_int(config, "num_key_value_heads", 1, kMaxHeads, kv_default));
   std::optional<uint64_t> head_default = defaults.head_dim;
@@ -50,9 +51,11 @@ bool is_written_null(const Json& object, std::string_view key) {
 }
 
 Result<void> refuse_hf_other_models(ConfigReader& config) {
-  TT_TRY(config.refuse("quantization_config", "quantized safetensors cannot be computed yet; use the unquantized "
-                                              "model, or a GGUF file of it"));
-  for (const std::string_view key : {"num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size"}) {
+  TT_TRY(config.refuse("quantization_config",
+                       "quantized safetensors cannot be computed yet; use the unquantized "
+                       "model, or a GGUF file of it"));
+  for (const std::string_view key :
+       {"num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size"}) {
     TT_TRY(config.refuse(key, "mixtures of experts cannot be computed yet"));
   }
   TT_TRY(config.refuse("attn_logit_softcapping", "capped attention scores cannot be computed yet"));
@@ -75,8 +78,10 @@ Result<void> read_hf_common(ConfigReader& config, const ModelFiles& files, const
   TT_TRY(refuse_hf_other_models(config));
   TT_ASSIGN(const uint64_t vocab, read_int(config, "vocab_size", 1, kMaxVocab, defaults.vocab_size));
   TT_ASSIGN(const uint64_t hidden, read_int(config, "hidden_size", 8, kMaxDim, defaults.hidden_size));
-  TT_ASSIGN(const uint64_t ffn, read_int(config, "intermediate_size", 8, kMaxDim, defaults.intermediate_size));
-  TT_ASSIGN(const uint64_t layers, read_int(config, "num_hidden_layers", 1, kMaxLayers, defaults.num_hidden_layers));
+  TT_ASSIGN(const uint64_t ffn,
+            read_int(config, "intermediate_size", 8, kMaxDim, defaults.intermediate_size));
+  TT_ASSIGN(const uint64_t layers,
+            read_int(config, "num_hidden_layers", 1, kMaxLayers, defaults.num_hidden_layers));
   TT_ASSIGN(out.context_tokens, read_int(config, "max_position_embeddings", 1, kMaxContextTokens,
                                          defaults.max_position_embeddings));
   TT_ASSIGN(const double eps, read_number(config, "rms_norm_eps", 1e-12, 0.1, 1e-6));
@@ -104,13 +109,15 @@ Result<std::vector<bool>> read_hf_sliding_layers(ConfigReader& config, size_t nu
   TT_ASSIGN(const std::vector<std::string> types, config.required_strings("layer_types"));
   if (types.size() != num_layers) {
     return config.key_error(ErrorKind::bad_file, "layer_types",
-                            "has " + std::to_string(types.size()) + " entries, expected one for each of the " +
-                                std::to_string(num_layers) + " layers");
+                            "has " + std::to_string(types.size()) +
+                                " entries, expected one for each of the " + std::to_string(num_layers) +
+                                " layers");
   }
   for (size_t i = 0; i < num_layers; ++i) {
     result[i] = types[i] == "sliding_attention";
     if (!result[i] && types[i] != "full_attention") {
-      return unsupported_value(config, "layer_types", "\"" + types[i].substr(0, 80) + "\" in layer " + std::to_string(i),
+      return unsupported_value(config, "layer_types",
+                               "\"" + types[i].substr(0, 80) + "\" in layer " + std::to_string(i),
                                "this build computes full_attention and sliding_attention");
     }
   }
@@ -138,10 +145,18 @@ Result<void> read_hf_qwen_windows(ConfigReader& config, const Json& object, Deco
 
 Result<void> refuse_unread_hf_keys(ConfigReader& config) {
   // Keys that speak of the computation and yet change nothing in inference.
-  static constexpr std::string_view kHarmless[] = {
-      "_attn_implementation", "_attn_implementation_autoset", "_attn_implementation_internal", "attention_dropout",
-      "attn_implementation", "chunk_size_feed_forward", "hidden_dropout", "initializer_range", "num_logits_to_keep",
-      "output_attentions", "output_hidden_states", "unsloth_fixed"};
+  static constexpr std::string_view kHarmless[] = {"_attn_implementation",
+                                                   "_attn_implementation_autoset",
+                                                   "_attn_implementation_internal",
+                                                   "attention_dropout",
+                                                   "attn_implementation",
+                                                   "chunk_size_feed_forward",
+                                                   "hidden_dropout",
+                                                   "initializer_range",
+                                                   "num_logits_to_keep",
+                                                   "output_attentions",
+                                                   "output_hidden_states",
+                                                   "unsloth_fixed"};
   return refuse_unread_keys(config, kHarmless, false);
 }
 

@@ -30,8 +30,8 @@ bool is_written_null(const Json& object, std::string_view key);
 /// Refuses quantized checkpoints, mixtures of experts and capped scores, by name.
 Result<void> refuse_hf_other_models(ConfigReader& config);
 
-/// Reads dimensions, activation, norm epsilon, tying and end tokens, and refuses other models. Layers get no windows;
-/// ropes is left to the caller; attention_scale is set to head_dim^-0.5.
+/// Reads dimensions, activation, norm epsilon, tying and end tokens, and refuses other models. Layers get no
+/// windows; ropes is left to the caller; attention_scale is set to head_dim^-0.5.
 Result<void> read_hf_common(ConfigReader& config, const ModelFiles& files, const HfDefaults& defaults,
                             DecoderConfig& out);
 

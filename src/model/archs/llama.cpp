@@ -1,7 +1,6 @@
-// Llama 1 to 3.x and everything published under its class (SmolLM2, TinyLlama, ...), and Mistral, which is Llama with
-// an optional sliding window in every layer.
-// Sources: Touvron et al. 2023 (arXiv:2302.13971); Jiang et al. 2023 (arXiv:2310.06825); transformers' LlamaConfig
-// and MistralConfig.
+// Llama 1 to 3.x and everything published under its class (SmolLM2, TinyLlama, ...), and Mistral, which is
+// Llama with an optional sliding window in every layer. Sources: Touvron et al. 2023 (arXiv:2302.13971);
+// Jiang et al. 2023 (arXiv:2310.06825); transformers' LlamaConfig and MistralConfig.
 #include "model/archs/archs.h"
 #include "model/archs/config_limits.h"
 #include "model/archs/gguf_config.h"
@@ -17,7 +16,8 @@ constexpr std::string_view kGgufNames[] = {"llama"};
 
 bool is_mistral(const Json& config) {
   const auto classes = config.find("architectures");
-  if (classes != config.end() && classes->is_array() && !classes->empty()) return classes->at(0) == "MistralForCausalLM";
+  if (classes != config.end() && classes->is_array() && !classes->empty())
+    return classes->at(0) == "MistralForCausalLM";
   return config.value("model_type", Json()) == "mistral";
 }
 

@@ -21,7 +21,8 @@ Result<std::string> read_kind(ConfigReader& object) {
   TT_ASSIGN(const std::string old_name, object.optional_string("type", "default"));
   TT_ASSIGN(const std::string name, object.optional_string("rope_type", old_name));
   if (object.has("type") && name != old_name) {
-    return unsupported_value(object, "rope_type", name, "its older spelling, type, is " + old_name + "; remove one");
+    return unsupported_value(object, "rope_type", name,
+                             "its older spelling, type, is " + old_name + "; remove one");
   }
   return name;
 }
@@ -61,9 +62,10 @@ Result<RopeConfig> read_object(ConfigReader object, RopeConfig rope, const Decod
   TT_ASSIGN(const std::string kind, read_kind(object));
   TT_ASSIGN(rope.theta, read_number(object, "rope_theta", kMinTheta, kMaxTheta, rope.theta));
   TT_ASSIGN(rope.rotary_dim, read_rotary_dim(object, decoder.head_dim, rope.rotary_dim));
-  TT_ASSIGN(const uint64_t original, read_int(object, "original_max_position_embeddings", 1, kMaxContextTokens,
-                                                    decoder.context_tokens));
-  if (object.has("finetuned")) TT_TRY(object.optional_bool("finetuned", false));  // bookkeeping of early yarn models
+  TT_ASSIGN(const uint64_t original, read_int(object, "original_max_position_embeddings", 1,
+                                              kMaxContextTokens, decoder.context_tokens));
+  if (object.has("finetuned"))
+    TT_TRY(object.optional_bool("finetuned", false));  // bookkeeping of early yarn models
   if (kind == "linear" || kind == "dynamic") {
     rope.kind = kind == "linear" ? RopeScalingKind::linear : RopeScalingKind::dynamic;
     // Linear ignores the original context, and dynamic grows from the one the model names as its own.
@@ -80,7 +82,8 @@ Result<RopeConfig> read_object(ConfigReader object, RopeConfig rope, const Decod
     TT_TRY(read_llama3(object, rope));
   } else if (kind != "default") {
     const std::string_view key = object.has("rope_type") ? "rope_type" : "type";
-    return unsupported_value(object, key, kind, "this build computes default, linear, dynamic, yarn and llama3");
+    return unsupported_value(object, key, kind,
+                             "this build computes default, linear, dynamic, yarn and llama3");
   }
   TT_TRY(refuse_unread_keys(object, {}, true));
   return rope;
@@ -88,7 +91,8 @@ Result<RopeConfig> read_object(ConfigReader object, RopeConfig rope, const Decod
 
 }  // namespace
 
-Result<RopeConfig> read_hf_rope(ConfigReader& config, const HfRopeSource& source, const DecoderConfig& decoder) {
+Result<RopeConfig> read_hf_rope(ConfigReader& config, const HfRopeSource& source,
+                                const DecoderConfig& decoder) {
   RopeConfig plain;
   TT_ASSIGN(plain.theta, read_number(config, source.theta_key, kMinTheta, kMaxTheta, source.default_theta));
   TT_ASSIGN(plain.rotary_dim, read_rotary_dim(config, decoder.head_dim, decoder.head_dim));
@@ -117,14 +121,16 @@ Result<RopeConfig> read_hf_rope(ConfigReader& config, const HfRopeSource& source
 Result<RopeConfig> read_gguf_rope(ConfigReader& config, const DecoderConfig& decoder) {
   RopeConfig rope;
   TT_ASSIGN(rope.theta, read_number(config, "rope.freq_base", kMinTheta, kMaxTheta, 10000.0));
-  TT_ASSIGN(const uint64_t rotary, read_int(config, "rope.dimension_count", 4, kMaxHeadDim, decoder.head_dim));
+  TT_ASSIGN(const uint64_t rotary,
+            read_int(config, "rope.dimension_count", 4, kMaxHeadDim, decoder.head_dim));
   rope.rotary_dim = static_cast<uint32_t>(rotary);
   // Files without a kind scale linearly; the oldest ones call the factor rope.scale_linear. Zero means none.
   TT_ASSIGN(const double old_factor, read_number(config, "rope.scale_linear", 0.0, kMaxScale, 0.0));
   TT_ASSIGN(const double factor, read_number(config, "rope.scaling.factor", 0.0, kMaxScale, old_factor));
-  TT_ASSIGN(const std::string kind, config.optional_string("rope.scaling.type", factor == 0.0 ? "none" : "linear"));
-  TT_ASSIGN(rope.original_context_tokens,
-            read_int(config, "rope.scaling.original_context_length", 1, kMaxContextTokens, decoder.context_tokens));
+  TT_ASSIGN(const std::string kind,
+            config.optional_string("rope.scaling.type", factor == 0.0 ? "none" : "linear"));
+  TT_ASSIGN(rope.original_context_tokens, read_int(config, "rope.scaling.original_context_length", 1,
+                                                   kMaxContextTokens, decoder.context_tokens));
   TT_ASSIGN(const double attention, read_number(config, "rope.scaling.attn_factor", 1e-6, 1e6, 1.0));
   TT_ASSIGN(rope.beta_fast, read_number(config, "rope.scaling.yarn_beta_fast", 1e-6, 1e6, 32.0));
   TT_ASSIGN(rope.beta_slow, read_number(config, "rope.scaling.yarn_beta_slow", 1e-6, 1e6, 1.0));
@@ -142,7 +148,8 @@ Result<RopeConfig> read_gguf_rope(ConfigReader& config, const DecoderConfig& dec
   } else if (kind == "yarn") {
     rope.kind = RopeScalingKind::yarn;
     // ggml multiplies its own 1 + 0.1 ln(factor) by attn_factor.
-    if (attention != 1.0) rope.attention_factor = attention * (factor > 1.0 ? 1.0 + 0.1 * std::log(factor) : 1.0);
+    if (attention != 1.0)
+      rope.attention_factor = attention * (factor > 1.0 ? 1.0 + 0.1 * std::log(factor) : 1.0);
   } else {
     return unsupported_value(config, "rope.scaling.type", kind, "this build computes none, linear and yarn");
   }

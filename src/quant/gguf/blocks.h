@@ -57,8 +57,8 @@ struct BlockQ2K {
 };
 
 /// 16 groups of 16: x = d * (scale - 32) * q, q in -4..3. Low two bits as in q2_k; number j's high bit is
-/// bit j/32 of hmask[j%32], and q = low - (bit ? 0 : 4). Scales are 6 bits: group g has its low four bits in nibble g/8
-/// of scales[g%8], its high two in bits 2*(g/4) of scales[8 + g%4].
+/// bit j/32 of hmask[j%32], and q = low - (bit ? 0 : 4). Scales are 6 bits: group g has its low four bits in
+/// nibble g/8 of scales[g%8], its high two in bits 2*(g/4) of scales[8 + g%4].
 struct BlockQ3K {
   uint8_t hmask[32];
   uint8_t qs[64];
@@ -66,9 +66,10 @@ struct BlockQ3K {
   uint16_t d;
 };
 
-/// 8 groups of 32: x = d * scale * q - dmin * min. Groups 2c and 2c+1 share qs[c*32 .. +32]: low nibbles, high nibbles.
-/// Scales and mins are 6 bits. Group g < 4: scale scales[g] & 63, min scales[4+g] & 63. Group g >= 4: low four bits
-/// in scales[4+g] (scale low nibble, min high nibble), high two in the top bits of scales[g-4] and scales[g].
+/// 8 groups of 32: x = d * scale * q - dmin * min. Groups 2c and 2c+1 share qs[c*32 .. +32]: low nibbles,
+/// high nibbles. Scales and mins are 6 bits. Group g < 4: scale scales[g] & 63, min scales[4+g] & 63. Group g
+/// >= 4: low four bits in scales[4+g] (scale low nibble, min high nibble), high two in the top bits of
+/// scales[g-4] and scales[g].
 struct BlockQ4K {
   uint16_t d;
   uint16_t dmin;
@@ -85,8 +86,8 @@ struct BlockQ5K {
   uint8_t qs[128];
 };
 
-/// 16 groups of 16: x = d * scales[g] * (q - 32). Half h, plane p: number h*128 + p*32 + i has its low nibble in
-/// ql[h*64 + (p&1)*32 + i] (high nibble for p >= 2) and its high two bits in bits 2p of qh[h*32 + i].
+/// 16 groups of 16: x = d * scales[g] * (q - 32). Half h, plane p: number h*128 + p*32 + i has its low nibble
+/// in ql[h*64 + (p&1)*32 + i] (high nibble for p >= 2) and its high two bits in bits 2p of qh[h*32 + i].
 struct BlockQ6K {
   uint8_t ql[128];
   uint8_t qh[64];
@@ -100,8 +101,8 @@ struct BlockIq4Nl {
   uint8_t qs[16];
 };
 
-/// 8 groups of 32: x = d * (scale - 32) * kIq4Values[q]. Each group is 16 bytes of qs, nibbles as in q4_0. Scales are
-/// 6 bits: low four in nibble g%2 of scales_l[g/2], high two in bits 2g of scales_h.
+/// 8 groups of 32: x = d * (scale - 32) * kIq4Values[q]. Each group is 16 bytes of qs, nibbles as in q4_0.
+/// Scales are 6 bits: low four in nibble g%2 of scales_l[g/2], high two in bits 2g of scales_h.
 struct BlockIq4Xs {
   uint16_t d;
   uint16_t scales_h;

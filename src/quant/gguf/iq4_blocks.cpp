@@ -14,9 +14,10 @@ namespace {
 
 /// Index of the table value nearest to x.
 uint8_t nearest_index(float x) {
-  const auto* nearest = std::min_element(std::begin(kIq4Values), std::end(kIq4Values), [x](int8_t a, int8_t b) {
-    return std::fabs(static_cast<float>(a) - x) < std::fabs(static_cast<float>(b) - x);
-  });
+  const auto* nearest =
+      std::min_element(std::begin(kIq4Values), std::end(kIq4Values), [x](int8_t a, int8_t b) {
+        return std::fabs(static_cast<float>(a) - x) < std::fabs(static_cast<float>(b) - x);
+      });
   return static_cast<uint8_t>(nearest - kIq4Values);
 }
 
@@ -86,7 +87,9 @@ void random_group(RandomSource& random, uint8_t* qs) {
   for (int i = 0; i < 16; ++i) qs[i] = static_cast<uint8_t>(indices[i] | (indices[i + 16] << 4));
 }
 
-void decode_iq4_nl(const BlockIq4Nl& block, float* dst) { decode_group(block.qs, f16_to_f32(block.d), dst); }
+void decode_iq4_nl(const BlockIq4Nl& block, float* dst) {
+  decode_group(block.qs, f16_to_f32(block.d), dst);
+}
 
 void encode_iq4_nl(const float* src, BlockIq4Nl& block) {
   block.d = f32_to_f16(fit_iq4_scale(src));

@@ -10,7 +10,9 @@ namespace {
 constexpr int kCandidates = 21;
 
 /// Candidate c in 0..kCandidates-1 stretches a scale by 0.8 .. 1.1.
-float stretch(int c) { return 0.8f + 0.3f * static_cast<float>(c) / (kCandidates - 1); }
+float stretch(int c) {
+  return 0.8f + 0.3f * static_cast<float>(c) / (kCandidates - 1);
+}
 
 }  // namespace
 
@@ -73,7 +75,8 @@ ScaleOffsetFit fit_scale_offset(const float* x, int n, int high) {
       a = sum_xq / sum_qq;
     }
     if (a < 0) continue;
-    const double error = sum_xx + a * a * sum_qq + n * b * b - 2 * a * sum_xq + 2 * b * sum_x - 2 * a * b * sum_q;
+    const double error =
+        sum_xx + a * a * sum_qq + n * b * b - 2 * a * sum_xq + 2 * b * sum_x - 2 * a * b * sum_q;
     if (error < best_error) {
       best_error = error;
       best = {static_cast<float>(a), static_cast<float>(b)};

@@ -1,5 +1,5 @@
-// Fits of scales for the packed super-blocks: least squares over a few candidate scales. Our own simple search, good
-// enough for tests and conversion drafts; it is not ggml's and does not reproduce its bits.
+// Fits of scales for the packed super-blocks: least squares over a few candidate scales. Our own simple
+// search, good enough for tests and conversion drafts; it is not ggml's and does not reproduce its bits.
 #pragma once
 
 #include <cstdint>

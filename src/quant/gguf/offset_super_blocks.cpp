@@ -1,5 +1,6 @@
-// q2_k, q4_k, q5_k: super-blocks of 256 whose groups have a scale and an offset, both short integers times one
-// binary16 each. Decoding is bit-exact with the gguf package: every product is exact in f32, one subtraction rounds.
+// q2_k, q4_k, q5_k: super-blocks of 256 whose groups have a scale and an offset, both short integers times
+// one binary16 each. Decoding is bit-exact with the gguf package: every product is exact in f32, one
+// subtraction rounds.
 #include <algorithm>
 #include <cmath>
 
@@ -61,7 +62,8 @@ OffsetParts encode_parts(const float* x, int group_size, int max_level, int max_
   return parts;
 }
 
-/// Scales in the upper half of their range, mins near them, so that dmin = d * mean level centres the numbers.
+/// Scales in the upper half of their range, mins near them, so that dmin = d * mean level centres the
+/// numbers.
 OffsetParts random_parts(RandomSource& random, float sigma, const LevelTable& table, int num_groups,
                          int max_scale) {
   OffsetParts parts;
@@ -147,7 +149,9 @@ void decode_q2_k(const BlockQ2K& block, float* dst) {
   decode_parts(parts, 16, dst);
 }
 
-void encode_q2_k(const float* src, BlockQ2K& block) { pack_q2_k(encode_parts(src, 16, 3, 15), block); }
+void encode_q2_k(const float* src, BlockQ2K& block) {
+  pack_q2_k(encode_parts(src, 16, 3, 15), block);
+}
 
 void random_q2_k(RandomSource& random, float sigma, BlockQ2K& block) {
   static const LevelTable table = LevelTable::make(1.5f, 1, 0, 3);
@@ -172,7 +176,9 @@ void decode_q4_k(const BlockQ4K& block, float* dst) {
   decode_parts(parts, 32, dst);
 }
 
-void encode_q4_k(const float* src, BlockQ4K& block) { pack_q4_k(encode_parts(src, 32, 15, 63), block); }
+void encode_q4_k(const float* src, BlockQ4K& block) {
+  pack_q4_k(encode_parts(src, 32, 15, 63), block);
+}
 
 void random_q4_k(RandomSource& random, float sigma, BlockQ4K& block) {
   static const LevelTable table = LevelTable::make(7.5f, 3, 0, 15);
@@ -206,7 +212,9 @@ void decode_q5_k(const BlockQ5K& block, float* dst) {
   decode_parts(parts, 32, dst);
 }
 
-void encode_q5_k(const float* src, BlockQ5K& block) { pack_q5_k(encode_parts(src, 32, 31, 63), block); }
+void encode_q5_k(const float* src, BlockQ5K& block) {
+  pack_q5_k(encode_parts(src, 32, 31, 63), block);
+}
 
 void random_q5_k(RandomSource& random, float sigma, BlockQ5K& block) {
   static const LevelTable table = LevelTable::make(15.5f, 6, 0, 31);
@@ -215,8 +223,11 @@ void random_q5_k(RandomSource& random, float sigma, BlockQ5K& block) {
 
 }  // namespace
 
-const BlockFormat kQ2KFormat = make_block_format<BlockQ2K, 256, decode_q2_k, encode_q2_k, random_q2_k>(DType::q2_k);
-const BlockFormat kQ4KFormat = make_block_format<BlockQ4K, 256, decode_q4_k, encode_q4_k, random_q4_k>(DType::q4_k);
-const BlockFormat kQ5KFormat = make_block_format<BlockQ5K, 256, decode_q5_k, encode_q5_k, random_q5_k>(DType::q5_k);
+const BlockFormat kQ2KFormat =
+    make_block_format<BlockQ2K, 256, decode_q2_k, encode_q2_k, random_q2_k>(DType::q2_k);
+const BlockFormat kQ4KFormat =
+    make_block_format<BlockQ4K, 256, decode_q4_k, encode_q4_k, random_q4_k>(DType::q4_k);
+const BlockFormat kQ5KFormat =
+    make_block_format<BlockQ5K, 256, decode_q5_k, encode_q5_k, random_q5_k>(DType::q5_k);
 
 }  // namespace tattletale

@@ -18,8 +18,12 @@ namespace tattletale {
 namespace {
 
 // Half of a block sits in the low nibbles, half in the high ones.
-int nibble(const uint8_t* qs, int i) { return i < 16 ? qs[i] & 15 : qs[i - 16] >> 4; }
-int fifth_bit(const uint8_t* qh, int i) { return (qh[i / 8] >> (i % 8)) & 1; }
+int nibble(const uint8_t* qs, int i) {
+  return i < 16 ? qs[i] & 15 : qs[i - 16] >> 4;
+}
+int fifth_bit(const uint8_t* qh, int i) {
+  return (qh[i / 8] >> (i % 8)) & 1;
+}
 
 void pack_nibbles(const uint8_t* levels, uint8_t* qs) {
   for (int i = 0; i < 16; ++i) qs[i] = static_cast<uint8_t>((levels[i] & 15) | ((levels[i + 16] & 15) << 4));
@@ -184,10 +188,15 @@ void random_q8_0(RandomSource& random, float sigma, BlockQ8_0& block) {
 
 }  // namespace
 
-const BlockFormat kQ4_0Format = make_block_format<BlockQ4_0, 32, decode_q4_0, encode_q4_0, random_q4_0>(DType::q4_0);
-const BlockFormat kQ4_1Format = make_block_format<BlockQ4_1, 32, decode_q4_1, encode_q4_1, random_q4_1>(DType::q4_1);
-const BlockFormat kQ5_0Format = make_block_format<BlockQ5_0, 32, decode_q5_0, encode_q5_0, random_q5_0>(DType::q5_0);
-const BlockFormat kQ5_1Format = make_block_format<BlockQ5_1, 32, decode_q5_1, encode_q5_1, random_q5_1>(DType::q5_1);
-const BlockFormat kQ8_0Format = make_block_format<BlockQ8_0, 32, decode_q8_0, encode_q8_0, random_q8_0>(DType::q8_0);
+const BlockFormat kQ4_0Format =
+    make_block_format<BlockQ4_0, 32, decode_q4_0, encode_q4_0, random_q4_0>(DType::q4_0);
+const BlockFormat kQ4_1Format =
+    make_block_format<BlockQ4_1, 32, decode_q4_1, encode_q4_1, random_q4_1>(DType::q4_1);
+const BlockFormat kQ5_0Format =
+    make_block_format<BlockQ5_0, 32, decode_q5_0, encode_q5_0, random_q5_0>(DType::q5_0);
+const BlockFormat kQ5_1Format =
+    make_block_format<BlockQ5_1, 32, decode_q5_1, encode_q5_1, random_q5_1>(DType::q5_1);
+const BlockFormat kQ8_0Format =
+    make_block_format<BlockQ8_0, 32, decode_q8_0, encode_q8_0, random_q8_0>(DType::q8_0);
 
 }  // namespace tattletale

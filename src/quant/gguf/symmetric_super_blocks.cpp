@@ -1,5 +1,5 @@
-// q3_k and q6_k: super-blocks of 256 with 16 groups of 16, each with a signed integer scale times one binary16.
-// Decoding is bit-exact with the gguf package: every product is exact in f32.
+// q3_k and q6_k: super-blocks of 256 with 16 groups of 16, each with a signed integer scale times one
+// binary16. Decoding is bit-exact with the gguf package: every product is exact in f32.
 #include <algorithm>
 #include <cmath>
 
@@ -34,8 +34,8 @@ SignedParts encode_parts(const float* x, int level_half, int scale_half) {
   SignedParts parts;
   float fits[kNumGroups];
   for (int g = 0; g < kNumGroups; ++g) fits[g] = fit_scale(x + g * 16, 16, -level_half, level_half - 1);
-  const float extreme =
-      *std::max_element(fits, fits + kNumGroups, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+  const float extreme = *std::max_element(fits, fits + kNumGroups,
+                                          [](float a, float b) { return std::fabs(a) < std::fabs(b); });
   parts.d = f32_to_f16(extreme / static_cast<float>(-scale_half));
   const float d = f16_to_f32(parts.d);
   for (int g = 0; g < kNumGroups; ++g) {
@@ -74,7 +74,8 @@ void pack_q3_k(const SignedParts& parts, BlockQ3K& block) {
   for (int g = 0; g < kNumGroups; ++g) {
     const int stored = parts.scale[g] + 32;
     block.scales[g % 8] = static_cast<uint8_t>(block.scales[g % 8] | ((stored & 15) << (4 * (g / 8))));
-    block.scales[8 + g % 4] = static_cast<uint8_t>(block.scales[8 + g % 4] | ((stored >> 4) << (2 * (g / 4))));
+    block.scales[8 + g % 4] =
+        static_cast<uint8_t>(block.scales[8 + g % 4] | ((stored >> 4) << (2 * (g / 4))));
   }
   for (int h = 0; h < 2; ++h) {
     for (int plane = 0; plane < 4; ++plane) {
@@ -104,7 +105,9 @@ void decode_q3_k(const BlockQ3K& block, float* dst) {
   decode_parts(parts, dst);
 }
 
-void encode_q3_k(const float* src, BlockQ3K& block) { pack_q3_k(encode_parts(src, 4, 32), block); }
+void encode_q3_k(const float* src, BlockQ3K& block) {
+  pack_q3_k(encode_parts(src, 4, 32), block);
+}
 
 void random_q3_k(RandomSource& random, float sigma, BlockQ3K& block) {
   static const LevelTable table = LevelTable::make(4, 1.5f, 1, 7);
@@ -141,7 +144,9 @@ void decode_q6_k(const BlockQ6K& block, float* dst) {
   decode_parts(parts, dst);
 }
 
-void encode_q6_k(const float* src, BlockQ6K& block) { pack_q6_k(encode_parts(src, 32, 128), block); }
+void encode_q6_k(const float* src, BlockQ6K& block) {
+  pack_q6_k(encode_parts(src, 32, 128), block);
+}
 
 void random_q6_k(RandomSource& random, float sigma, BlockQ6K& block) {
   static const LevelTable table = LevelTable::make(32, 11, 1, 63);
@@ -150,7 +155,9 @@ void random_q6_k(RandomSource& random, float sigma, BlockQ6K& block) {
 
 }  // namespace
 
-const BlockFormat kQ3KFormat = make_block_format<BlockQ3K, 256, decode_q3_k, encode_q3_k, random_q3_k>(DType::q3_k);
-const BlockFormat kQ6KFormat = make_block_format<BlockQ6K, 256, decode_q6_k, encode_q6_k, random_q6_k>(DType::q6_k);
+const BlockFormat kQ3KFormat =
+    make_block_format<BlockQ3K, 256, decode_q3_k, encode_q3_k, random_q3_k>(DType::q3_k);
+const BlockFormat kQ6KFormat =
+    make_block_format<BlockQ6K, 256, decode_q6_k, encode_q6_k, random_q6_k>(DType::q6_k);
 
 }  // namespace tattletale

@@ -30,7 +30,9 @@ float f8_e4m3_to_f32(uint8_t bits) {
   return bits & 0x80 ? -magnitude : magnitude;
 }
 
-float f8_e5m2_to_f32(uint8_t bits) { return f16_to_f32(static_cast<uint16_t>(bits << 8)); }
+float f8_e5m2_to_f32(uint8_t bits) {
+  return f16_to_f32(static_cast<uint16_t>(bits << 8));
+}
 
 uint8_t f32_to_f8_e4m3(float value) {
   const uint8_t sign = std::signbit(value) ? 0x80 : 0;

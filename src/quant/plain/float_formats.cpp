@@ -10,9 +10,15 @@
 namespace tattletale {
 namespace {
 
-float same(float value) { return value; }
-float narrow(double value) { return static_cast<float>(value); }
-double widen(float value) { return value; }
+float same(float value) {
+  return value;
+}
+float narrow(double value) {
+  return static_cast<float>(value);
+}
+double widen(float value) {
+  return value;
+}
 
 template <class Stored, auto kDecode>
 void dequantize(const std::byte* src, float* dst, int64_t n) {

@@ -46,7 +46,8 @@ void fill_random(std::byte* dst, int64_t n, uint64_t seed, float sigma) {
   }
 }
 
-// A boolean is a byte, true when not zero; it is read as a byte because other values than 0 and 1 may be stored.
+// A boolean is a byte, true when not zero; it is read as a byte because other values than 0 and 1 may be
+// stored.
 void dequantize_boolean(const std::byte* src, float* dst, int64_t n) {
   for (int64_t i = 0; i < n; ++i) dst[i] = src[i] == std::byte{0} ? 0.0f : 1.0f;
 }
@@ -75,6 +76,7 @@ const BlockFormat kI32Format = make_format<int32_t>(DType::i32);
 const BlockFormat kU32Format = make_format<uint32_t>(DType::u32);
 const BlockFormat kI64Format = make_format<int64_t>(DType::i64);
 const BlockFormat kU64Format = make_format<uint64_t>(DType::u64);
-const BlockFormat kBooleanFormat = {DType::boolean, dequantize_boolean, quantize_boolean, fill_random_boolean};
+const BlockFormat kBooleanFormat = {DType::boolean, dequantize_boolean, quantize_boolean,
+                                    fill_random_boolean};
 
 }  // namespace tattletale

@@ -11,14 +11,14 @@ struct BuiltinTemplate {
 };
 
 /// Joins the text parts of a content that is a list; a null content is empty.
-#define TT_CHAT_TEXT_MACRO                                                                             \
-  "{%- macro text_of(content) -%}"                                                                     \
-  "{%- if content is string -%}{{ content }}"                                                          \
-  "{%- elif content is not none and content is defined -%}"                                            \
-  "{%- for part in content -%}"                                                                        \
-  "{%- if part.type != 'text' -%}{{ raise_exception('this template takes text only') }}{%- endif -%}"  \
-  "{{ part.text }}{%- endfor -%}"                                                                      \
-  "{%- endif -%}{%- endmacro -%}"                                                                      \
+#define TT_CHAT_TEXT_MACRO                                                                            \
+  "{%- macro text_of(content) -%}"                                                                    \
+  "{%- if content is string -%}{{ content }}"                                                         \
+  "{%- elif content is not none and content is defined -%}"                                           \
+  "{%- for part in content -%}"                                                                       \
+  "{%- if part.type != 'text' -%}{{ raise_exception('this template takes text only') }}{%- endif -%}" \
+  "{{ part.text }}{%- endfor -%}"                                                                     \
+  "{%- endif -%}{%- endmacro -%}"                                                                     \
   "{%- if tools %}{{ raise_exception('this template knows no tools') }}{%- endif -%}"
 
 inline constexpr BuiltinTemplate kBuiltinTemplates[] = {

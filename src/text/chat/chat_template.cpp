@@ -39,7 +39,8 @@ Result<bool> take_text(const Json& json, const char* key, std::string& out) {
     return true;
   }
   if (!found->is_string()) {
-    return make_error(ErrorKind::invalid_argument, key, std::string("expected a text, found ") + found->type_name());
+    return make_error(ErrorKind::invalid_argument, key,
+                      std::string("expected a text, found ") + found->type_name());
   }
   out = found->get<std::string>();
   return true;
@@ -160,6 +161,8 @@ Result<std::string> ChatTemplate::render(const std::vector<ChatMessage>& message
   return render(list, options);
 }
 
-bool ChatTemplate::mentions(std::string_view variable) const { return template_.mentions(variable); }
+bool ChatTemplate::mentions(std::string_view variable) const {
+  return template_.mentions(variable);
+}
 
 }  // namespace tattletale

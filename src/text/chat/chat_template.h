@@ -29,19 +29,19 @@ struct ChatMessage {
 /// The object a template sees. Keys that are absent stay undefined in the template.
 Json chat_message_to_json(const ChatMessage& message);
 
-/// Reads an OpenAI-style message. Arguments of tool calls given as JSON text become objects, as templates want.
-/// Errors: invalid_argument naming the field, what was found and what was expected.
+/// Reads an OpenAI-style message. Arguments of tool calls given as JSON text become objects, as templates
+/// want. Errors: invalid_argument naming the field, what was found and what was expected.
 Result<ChatMessage> chat_message_from_json(const Json& json);
 
 struct ChatRenderOptions {
   bool add_generation_prompt = true;
-  Json tools;              // null, or a list of tool definitions ({"type": "function", "function": {...}})
-  Json documents;          // null, or a list of documents for templates that know them
+  Json tools;      // null, or a list of tool definitions ({"type": "function", "function": {...}})
+  Json documents;  // null, or a list of documents for templates that know them
   Json extra = Json::object();  // further template variables (enable_thinking, date_string, ...)
   std::string bos_token;
   std::string eos_token;
   jinja::RenderLimits limits;
-  jinja::Clock clock;      // what strftime_now reads; unset fields mean the system's clock
+  jinja::Clock clock;  // what strftime_now reads; unset fields mean the system's clock
 };
 
 /// A parsed template. Immutable; render may run on many threads at once.
@@ -62,7 +62,8 @@ class ChatTemplate {
   /// Errors: invalid_argument (the messages' shape; the template's raise_exception or failed operation, with
   /// line and column), limit_exceeded (RenderLimits), unsupported (a construct or filter not known).
   Result<std::string> render(const Json& messages, const ChatRenderOptions& options) const;
-  Result<std::string> render(const std::vector<ChatMessage>& messages, const ChatRenderOptions& options) const;
+  Result<std::string> render(const std::vector<ChatMessage>& messages,
+                             const ChatRenderOptions& options) const;
 
   /// True where the template mentions the variable by name, e.g. "tools" or "enable_thinking".
   bool mentions(std::string_view variable) const;

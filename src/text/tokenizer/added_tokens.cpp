@@ -89,7 +89,8 @@ AddedTokenMatcher::Match AddedTokenMatcher::match_at(std::string_view text, size
   return best;
 }
 
-void AddedTokenMatcher::split(std::string_view text, bool parse_special, std::vector<TextSegment>& out) const {
+void AddedTokenMatcher::split(std::string_view text, bool parse_special,
+                              std::vector<TextSegment>& out) const {
   size_t done = 0;
   size_t at = 0;
   const auto push_text = [&](size_t end) {

@@ -65,7 +65,9 @@ template <class Pairs>
 size_t merge_long(WordScratch& scratch, const Pairs& pairs) {
   std::vector<Symbol>& symbols = scratch.symbols;
   auto& heap = scratch.heap;
-  const auto later = [](const WordScratch::Candidate& a, const WordScratch::Candidate& b) { return a.key > b.key; };
+  const auto later = [](const WordScratch::Candidate& a, const WordScratch::Candidate& b) {
+    return a.key > b.key;
+  };
   const auto candidate = [&](uint32_t left) -> bool {
     const uint32_t right = symbols[left].next;
     if (right == kNoSymbol) return false;
@@ -121,7 +123,8 @@ class RankedBpe final : public WordModel {
   RankedBpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges) : vocabulary_(vocabulary) {
     merges_.reserve(merges.size());
     for (size_t rank = 0; rank < merges.size(); ++rank) {
-      merges_.insert(merges[rank].left, merges[rank].right, {static_cast<uint32_t>(rank), merges[rank].result});
+      merges_.insert(merges[rank].left, merges[rank].right,
+                     {static_cast<uint32_t>(rank), merges[rank].result});
     }
   }
 
@@ -181,7 +184,8 @@ class RankedBpe final : public WordModel {
     const auto end = static_cast<uint32_t>(begin + character.size());
     if (vocabulary_.byte_fallback) {
       bool all = true;
-      for (const char c : character) all = all && vocabulary_.fallback_ids[static_cast<uint8_t>(c)] != TokenIndex::kNone;
+      for (const char c : character)
+        all = all && vocabulary_.fallback_ids[static_cast<uint8_t>(c)] != TokenIndex::kNone;
       if (all) {
         for (uint32_t i = begin; i < end; ++i) {
           const auto byte = static_cast<uint8_t>(character[i - begin]);
@@ -191,7 +195,8 @@ class RankedBpe final : public WordModel {
       }
     }
     if (!vocabulary_.unk_id) return;
-    if (vocabulary_.fuse_unk && !scratch.symbols.empty() && scratch.symbols.back().id == *vocabulary_.unk_id) {
+    if (vocabulary_.fuse_unk && !scratch.symbols.empty() &&
+        scratch.symbols.back().id == *vocabulary_.unk_id) {
       scratch.symbols.back().end = end;
       return;
     }

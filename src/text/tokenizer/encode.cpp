@@ -48,8 +48,8 @@ Result<void> TokenizerState::encode(std::string_view text, EncodeOptions options
       continue;
     }
     const PiecePlace place{segment.begin == 0, segment.end == text.size()};
-    TT_TRY(encode_segment(text.substr(segment.begin, segment.end - segment.begin), place, options.parse_special,
-                          scratch, out));
+    TT_TRY(encode_segment(text.substr(segment.begin, segment.end - segment.begin), place,
+                          options.parse_special, scratch, out));
   }
   return {};
 }
@@ -77,14 +77,15 @@ Result<void> TokenizerState::encode_segment(std::string_view text, PiecePlace pl
       out.push_back(segment.id);
       continue;
     }
-    const PiecePlace inner{place.starts_text && segment.begin == 0, place.ends_text && segment.end == text.size()};
+    const PiecePlace inner{place.starts_text && segment.begin == 0,
+                           place.ends_text && segment.end == text.size()};
     TT_TRY(encode_normalized(text.substr(segment.begin, segment.end - segment.begin), inner, scratch, out));
   }
   return {};
 }
 
-Result<void> TokenizerState::encode_normalized(std::string_view text, PiecePlace place, EncodeScratch& scratch,
-                                               std::vector<TokenId>& out) const {
+Result<void> TokenizerState::encode_normalized(std::string_view text, PiecePlace place,
+                                               EncodeScratch& scratch, std::vector<TokenId>& out) const {
   if (text.empty()) return {};
   if (pre_tokenizer.whole_text()) {
     encode_word(text, text.size(), scratch, out);
@@ -161,7 +162,8 @@ void TokenizerState::encode_word(std::string_view word, size_t readable, EncodeS
   encode_new_word(word, scratch, out);
 }
 
-void TokenizerState::encode_new_word(std::string_view word, EncodeScratch& scratch, std::vector<TokenId>& out) const {
+void TokenizerState::encode_new_word(std::string_view word, EncodeScratch& scratch,
+                                     std::vector<TokenId>& out) const {
   if (space_words.enabled && word.find(' ') != std::string_view::npos) {
     scratch.escaped.clear();
     for (const char c : word) {

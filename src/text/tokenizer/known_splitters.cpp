@@ -89,10 +89,10 @@ size_t gpt2_end(const Scan& scan, size_t at) {
   }
   i += c.length;
   constexpr uint8_t kStop = kDigits ? kDigitStep : 0;
-  if (c.flags & kLetter) return scan.run<kLetter | kStop, kLetter>(i);
-  if (c.flags & kNumber) return scan.run<kNumber | kStop, kNumber>(i);
-  if (!(c.flags & kSpace)) return scan.run<kLetterNumberSpace | kStop, 0>(i);
-  const size_t end = scan.run<kSpace | kStop, kSpace>(i);
+  if (c.flags & kLetter) return scan.run < kLetter | kStop, kLetter > (i);
+  if (c.flags & kNumber) return scan.run < kNumber | kStop, kNumber > (i);
+  if (!(c.flags & kSpace)) return scan.run < kLetterNumberSpace | kStop, 0 > (i);
+  const size_t end = scan.run < kSpace | kStop, kSpace > (i);
   const bool ends_text = scan.ended(end) || (kDigits && (scan.at(end).flags & kDigitStep));
   return whitespace_end(text, at, end, ends_text);
 }
@@ -180,7 +180,7 @@ class ClassSplitter final : public Splitter {
     const CharClasses::Char c = scan.at(i);
     if (split_ == ClassSplit::digit_runs) return scan.run<kDigitStep, kDigitStep>(i);
     if (split_ == ClassSplit::words) {
-      return c.flags & kWord ? scan.run<kWord, kWord>(i) : scan.run<kWord | kSpace, 0>(i);
+      return c.flags & kWord ? scan.run<kWord, kWord>(i) : scan.run < kWord | kSpace, 0 > (i);
     }
     return i + c.length;
   }
@@ -220,9 +220,13 @@ std::unique_ptr<Splitter> make_known_splitter(std::string_view pattern) {
   return nullptr;
 }
 
-std::unique_ptr<Splitter> make_digits_gpt2_splitter() { return std::make_unique<KnownSplitter<gpt2_end<true>>>(); }
+std::unique_ptr<Splitter> make_digits_gpt2_splitter() {
+  return std::make_unique<KnownSplitter<gpt2_end<true>>>();
+}
 
-std::unique_ptr<Splitter> make_class_splitter(ClassSplit split) { return std::make_unique<ClassSplitter>(split); }
+std::unique_ptr<Splitter> make_class_splitter(ClassSplit split) {
+  return std::make_unique<ClassSplitter>(split);
+}
 
 std::unique_ptr<Splitter> make_literal_splitter(std::string_view text) {
   return std::make_unique<LiteralSplitter>(text);

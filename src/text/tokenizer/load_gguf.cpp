@@ -1,5 +1,5 @@
-// GGUF tokenizer metadata to a TokenizerSpec. "gpt2" is byte-level BPE by merges, "llama" SentencePiece BPE by
-// scores, "t5" Unigram. The split patterns behind the names of tokenizer.ggml.pre are those of the models'
+// GGUF tokenizer metadata to a TokenizerSpec. "gpt2" is byte-level BPE by merges, "llama" SentencePiece BPE
+// by scores, "t5" Unigram. The split patterns behind the names of tokenizer.ggml.pre are those of the models'
 // own tokenizer.json files; an unknown name is refused, since a wrong pattern gives wrong ids silently.
 #include <algorithm>
 #include <array>
@@ -17,7 +17,14 @@ namespace {
 constexpr std::string_view kEscapedSpace = "\xE2\x96\x81";
 
 // tokenizer.ggml.token_type
-enum GgufTokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum GgufTokenType : int32_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 constexpr std::string_view kGpt4oPattern =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
@@ -48,7 +55,17 @@ constexpr std::string_view kDeepSeek3Words =
     R"(| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 enum class SplitRule {
-  gpt2, digits_gpt2, llama3, qwen2, tekken, gpt4o, falcon, deepseek_llm, deepseek_coder, deepseek3, fallback,
+  gpt2,
+  digits_gpt2,
+  llama3,
+  qwen2,
+  tekken,
+  gpt4o,
+  falcon,
+  deepseek_llm,
+  deepseek_coder,
+  deepseek3,
+  fallback,
 };
 struct PreName {
   std::string_view name;
@@ -122,17 +139,19 @@ std::vector<PreTokenizerStep> split_steps(SplitRule rule) {
     case SplitRule::falcon:
       return {regex_step(R"([\p{P}$+<=>^~|`]+)"), bytes_step(true), regex_step("[0-9][0-9][0-9]")};
     case SplitRule::deepseek_llm:
-      return {regex_step(R"([\r\n])"),
-              regex_step(R"(\s?[)" + text(kCasedLetters) + "]+"),
-              regex_step(R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)"),
-              regex_step(R"(\s+$)"),
-              regex_step(text(kCjkRuns)),
-              regex_step(R"(\p{N}+)")};
+      return {
+          regex_step(R"([\r\n])"),
+          regex_step(R"(\s?[)" + text(kCasedLetters) + "]+"),
+          regex_step(R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)"),
+          regex_step(R"(\s+$)"),
+          regex_step(text(kCjkRuns)),
+          regex_step(R"(\p{N}+)")};
     case SplitRule::deepseek_coder:
       return {regex_step(R"([\r\n])"), regex_step(R"(\s?\p{L}+)"), regex_step(R"(\s?\p{P}+)"),
               regex_step(text(kCjkRuns)), digits_step()};
     case SplitRule::deepseek3:
-      return {regex_step(R"(\p{N}{1,3})"), regex_step(R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)"),
+      return {regex_step(R"(\p{N}{1,3})"),
+              regex_step(R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)"),
               regex_step(text(kDeepSeek3Words))};
     case SplitRule::fallback:
       return {regex_step(R"([\p{P}$+<=>^~|]+)"), bytes_step(true), regex_step(R"(\p{N}+)"),
@@ -172,19 +191,24 @@ class GgufLoader {
     } else if (fields_.model == "llama" || fields_.model == "t5") {
       TT_TRY(fill_sentencepiece(fields_.model == "t5"));
     } else {
-      return make_error(ErrorKind::unsupported, place("tokenizer.ggml.model"),
-                        "tokenizer \"" + std::string(fields_.model) + "\" is not known; known: gpt2, llama, t5");
+      return make_error(
+          ErrorKind::unsupported, place("tokenizer.ggml.model"),
+          "tokenizer \"" + std::string(fields_.model) + "\" is not known; known: gpt2, llama, t5");
     }
     TT_TRY(fill_ends());
     return std::move(spec_);
   }
 
  private:
-  std::string place(std::string_view key) const { return std::string(fields_.where) + ": " + std::string(key); }
+  std::string place(std::string_view key) const {
+    return std::string(fields_.where) + ": " + std::string(key);
+  }
   Error bad(std::string_view key, std::string what) const {
     return make_error(ErrorKind::bad_file, place(key), std::move(what));
   }
-  int32_t type(size_t id) const { return fields_.token_types.empty() ? int32_t{kNormal} : fields_.token_types[id]; }
+  int32_t type(size_t id) const {
+    return fields_.token_types.empty() ? int32_t{kNormal} : fields_.token_types[id];
+  }
 
   Result<void> fill_byte_level() {
     const std::string_view name = fields_.pre.empty() ? "default" : fields_.pre;
@@ -310,7 +334,8 @@ class GgufLoader {
 
   bool is_spaces(size_t id) const {
     return type(id) == kUserDefined && fields_.model == "llama" &&
-           replaced(std::string(fields_.tokens[id]), kEscapedSpace, " ").find_first_not_of(' ') == std::string::npos;
+           replaced(std::string(fields_.tokens[id]), kEscapedSpace, " ").find_first_not_of(' ') ==
+               std::string::npos;
   }
 
   static std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -323,11 +348,13 @@ class GgufLoader {
   Result<void> fill_ends() {
     const bool sentencepiece = fields_.model == "llama";
     if (fields_.add_bos.value_or(sentencepiece)) {
-      if (!spec_.bos_id) return bad("tokenizer.ggml.bos_token_id", "is missing, but add_bos_token asks for it");
+      if (!spec_.bos_id)
+        return bad("tokenizer.ggml.bos_token_id", "is missing, but add_bos_token asks for it");
       spec_.prefix_ids.push_back(*spec_.bos_id);
     }
     if (fields_.add_eos.value_or(fields_.model == "t5")) {
-      if (!spec_.eos_id) return bad("tokenizer.ggml.eos_token_id", "is missing, but add_eos_token asks for it");
+      if (!spec_.eos_id)
+        return bad("tokenizer.ggml.eos_token_id", "is missing, but add_eos_token asks for it");
       spec_.suffix_ids.push_back(*spec_.eos_id);
     }
     return {};

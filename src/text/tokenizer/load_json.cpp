@@ -50,7 +50,8 @@ class Fields {
   dom::object object() const { return object_; }
 
   Error bad(std::string_view key, std::string_view expected) const {
-    return make_error(ErrorKind::bad_file, path_ + "." + std::string(key), "expected " + std::string(expected));
+    return make_error(ErrorKind::bad_file, path_ + "." + std::string(key),
+                      "expected " + std::string(expected));
   }
   Error unsupported(std::string_view key, std::string what) const {
     return make_error(ErrorKind::unsupported, path_ + "." + std::string(key), std::move(what));
@@ -60,8 +61,9 @@ class Fields {
   Result<void> only(std::initializer_list<std::string_view> known) const {
     for (const auto field : object_) {
       if (std::ranges::find(known, std::string_view(field.key)) == known.end()) {
-        return make_error(ErrorKind::unsupported, path_,
-                          "field \"" + std::string(field.key.substr(0, 100)) + "\" is not known to this build");
+        return make_error(
+            ErrorKind::unsupported, path_,
+            "field \"" + std::string(field.key.substr(0, 100)) + "\" is not known to this build");
       }
     }
     return {};
@@ -146,8 +148,8 @@ class JsonLoader {
 
   Result<TokenizerSpec> run(dom::object root_object) {
     const Fields root(root_object, where_);
-    TT_TRY(root.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "model",
-                      "post_processor", "decoder"}));
+    TT_TRY(root.only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+                      "model", "post_processor", "decoder"}));
     spec_.where = where_;
     spec_.owner = texts_;
     if (root.find("pre_tokenizer")) {
@@ -178,8 +180,8 @@ class JsonLoader {
 
  private:
   static Error unknown_type(const Fields& fields, std::string_view type, std::string_view known) {
-    return fields.unsupported("type", "\"" + std::string(type.substr(0, 100)) + "\" is not supported; supported: " +
-                                          std::string(known));
+    return fields.unsupported("type", "\"" + std::string(type.substr(0, 100)) +
+                                          "\" is not supported; supported: " + std::string(known));
   }
 
   /// Calls read(child, depth) for the members of a Sequence.
@@ -193,7 +195,8 @@ class JsonLoader {
     for (const dom::element member : members) {
       const std::string path = fields.path() + "." + std::string(key) + "[" + std::to_string(i) + "]";
       dom::object object;
-      if (member.get(object) != simdjson::SUCCESS) return make_error(ErrorKind::bad_file, path, "expected an object");
+      if (member.get(object) != simdjson::SUCCESS)
+        return make_error(ErrorKind::bad_file, path, "expected an object");
       if (++i > kMaxSteps) return make_error(ErrorKind::limit_exceeded, path, "more than 64 steps");
       TT_TRY(read(Fields(object, path), depth + 1));
     }
@@ -216,11 +219,15 @@ class JsonLoader {
     NormalizerStep step;
     if (type == "Sequence") {
       TT_TRY(fields.only({"type", "normalizers"}));
-      return each_member(fields, "normalizers", depth, [&](const Fields& f, int d) { return read_normalizer(f, d); });
+      return each_member(fields, "normalizers", depth,
+                         [&](const Fields& f, int d) { return read_normalizer(f, d); });
     }
     constexpr auto kSimple = std::to_array<std::pair<std::string_view, NormalizerKind>>(
-        {{"NFC", NormalizerKind::nfc}, {"NFD", NormalizerKind::nfd}, {"NFKC", NormalizerKind::nfkc},
-         {"NFKD", NormalizerKind::nfkd}, {"Lowercase", NormalizerKind::lowercase}});
+        {{"NFC", NormalizerKind::nfc},
+         {"NFD", NormalizerKind::nfd},
+         {"NFKC", NormalizerKind::nfkc},
+         {"NFKD", NormalizerKind::nfkd},
+         {"Lowercase", NormalizerKind::lowercase}});
     if (const auto simple = std::ranges::find(kSimple, type, [](const auto& s) { return s.first; });
         simple != kSimple.end()) {
       TT_TRY(fields.only({"type"}));
@@ -246,7 +253,8 @@ class JsonLoader {
       if (base64.empty()) return {};
       TT_ASSIGN(step.content, decode_base64(base64, fields.path() + ".precompiled_charsmap"));
     } else {
-      return unknown_type(fields, type, "Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace, Precompiled");
+      return unknown_type(fields, type,
+                          "Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace, Precompiled");
     }
     if (spec_.normalizer.size() >= kMaxSteps) {
       return make_error(ErrorKind::limit_exceeded, fields.path(), "more than 64 normalizers");
@@ -302,9 +310,10 @@ class JsonLoader {
       TT_TRY(fields.only({"type"}));
       step.kind = type == "Whitespace" ? PreTokenizerKind::whitespace : PreTokenizerKind::whitespace_split;
     } else {
-      return unknown_type(fields, type,
-                          "Sequence, Split, CharDelimiterSplit, ByteLevel, Digits, Metaspace, Punctuation, Whitespace, "
-                          "WhitespaceSplit");
+      return unknown_type(
+          fields, type,
+          "Sequence, Split, CharDelimiterSplit, ByteLevel, Digits, Metaspace, Punctuation, Whitespace, "
+          "WhitespaceSplit");
     }
     return add_pre_tokenizer(fields, type, std::move(step));
   }
@@ -313,7 +322,8 @@ class JsonLoader {
     if (spec_.pre_tokenizer.size() >= kMaxSteps) {
       return make_error(ErrorKind::limit_exceeded, fields.path(), "more than 64 pre-tokenizers");
     }
-    // Behind ByteLevel a step sees the byte alphabet, not the text; only patterns of ASCII digits mean the same.
+    // Behind ByteLevel a step sees the byte alphabet, not the text; only patterns of ASCII digits mean the
+    // same.
     if (spec_.byte_level && !(step.kind == PreTokenizerKind::split && step.pattern == "[0-9][0-9][0-9]")) {
       return make_error(ErrorKind::unsupported, fields.path(),
                         "pre-tokenizer " + std::string(type) + " behind ByteLevel is not supported");
@@ -330,7 +340,8 @@ class JsonLoader {
     if (step.replacement.empty()) return fields.bad("replacement", "one character");
     TT_ASSIGN(step.metaspace_split, fields.flag_or("split", true));
     TT_ASSIGN(const bool add_prefix, fields.flag_or("add_prefix_space", true));
-    TT_ASSIGN(const std::string_view scheme, fields.text_or("prepend_scheme", add_prefix ? "always" : "never"));
+    TT_ASSIGN(const std::string_view scheme,
+              fields.text_or("prepend_scheme", add_prefix ? "always" : "never"));
     if (scheme == "always") {
       step.prepend = PrependScheme::always;
     } else if (scheme == "first") {
@@ -347,13 +358,15 @@ class JsonLoader {
     TT_ASSIGN(const std::string_view type, fields.text("type"));
     if (type == "Sequence") {
       TT_TRY(fields.only({"type", "decoders"}));
-      return each_member(fields, "decoders", depth, [&](const Fields& f, int d) { return read_decoder(f, d); });
+      return each_member(fields, "decoders", depth,
+                         [&](const Fields& f, int d) { return read_decoder(f, d); });
     }
     if (type == "ByteLevel" || type == "Fuse" || type == "ByteFallback") return {};
     if (type == "Metaspace") {
       PreTokenizerStep step;
       TT_TRY(read_metaspace(fields, step));
-      if (step.replacement != kEscapedSpace) return fields.unsupported("replacement", "only U+2581 is supported");
+      if (step.replacement != kEscapedSpace)
+        return fields.unsupported("replacement", "only U+2581 is supported");
       spec_.decode.space_escape = true;
       if (step.prepend != PrependScheme::never) spec_.decode.strip_leading_spaces = 1;
       return {};
@@ -388,7 +401,8 @@ class JsonLoader {
     TT_ASSIGN(const std::string_view type, fields.text("type"));
     if (type == "Sequence") {
       TT_TRY(fields.only({"type", "processors"}));
-      return each_member(fields, "processors", depth, [&](const Fields& f, int d) { return read_post_processor(f, d); });
+      return each_member(fields, "processors", depth,
+                         [&](const Fields& f, int d) { return read_post_processor(f, d); });
     }
     if (type == "ByteLevel") return {};  // offsets only
     if (type == "TemplateProcessing") return read_template(fields);
@@ -400,7 +414,8 @@ class JsonLoader {
       spec_.suffix_ids.push_back(sep);
       return {};
     }
-    return unknown_type(fields, type, "Sequence, ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing");
+    return unknown_type(fields, type,
+                        "Sequence, ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing");
   }
 
   /// ["<s>", 0]
@@ -445,8 +460,8 @@ class JsonLoader {
   }
 
   Result<void> read_bpe(const Fields& fields) {
-    TT_TRY(fields.only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk",
-                        "byte_fallback", "ignore_merges", "vocab", "merges"}));
+    TT_TRY(fields.only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                        "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"}));
     spec_.model = TokenModel::bpe_ranked;
     for (const std::string_view key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       TT_ASSIGN(const std::string_view value, fields.text_or(key, ""));
@@ -525,9 +540,11 @@ class JsonLoader {
       dom::array pair;
       std::string_view token;
       double score = 0;
-      if (entry.get(pair) != simdjson::SUCCESS || pair.size() != 2 || pair.at(0).get(token) != simdjson::SUCCESS ||
-          pair.at(1).get(score) != simdjson::SUCCESS || spec_.tokens.size() >= kMaxTokens) {
-        return make_error(ErrorKind::bad_file, fields.path() + ".vocab[" + std::to_string(spec_.tokens.size()) + "]",
+      if (entry.get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+          pair.at(0).get(token) != simdjson::SUCCESS || pair.at(1).get(score) != simdjson::SUCCESS ||
+          spec_.tokens.size() >= kMaxTokens) {
+        return make_error(ErrorKind::bad_file,
+                          fields.path() + ".vocab[" + std::to_string(spec_.tokens.size()) + "]",
                           "expected [token, score]");
       }
       spec_.tokens.push_back(texts_->copy(token));
@@ -577,7 +594,8 @@ class JsonLoader {
     for (const dom::element entry : list) {
       const std::string path = root.path() + ".added_tokens[" + std::to_string(i++) + "]";
       dom::object object;
-      if (entry.get(object) != simdjson::SUCCESS) return make_error(ErrorKind::bad_file, path, "expected an object");
+      if (entry.get(object) != simdjson::SUCCESS)
+        return make_error(ErrorKind::bad_file, path, "expected an object");
       TT_TRY(read(Fields(object, path)));
     }
     return {};
@@ -594,18 +612,21 @@ class JsonLoader {
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer_json(std::string_view json, std::string_view where) {
   const std::string place(where);
   if (json.size() > kMaxFileBytes) {
-    return make_error(ErrorKind::limit_exceeded, place,
-                      "a tokenizer.json of " + std::to_string(json.size()) + " bytes; at most 512 MiB is read");
+    return make_error(
+        ErrorKind::limit_exceeded, place,
+        "a tokenizer.json of " + std::to_string(json.size()) + " bytes; at most 512 MiB is read");
   }
   TokenizerSpec spec;
   {
     dom::parser parser;
     dom::element document;
     if (const auto error = parser.parse(json.data(), json.size()).get(document)) {
-      return make_error(ErrorKind::bad_file, place, std::string("not valid JSON: ") + simdjson::error_message(error));
+      return make_error(ErrorKind::bad_file, place,
+                        std::string("not valid JSON: ") + simdjson::error_message(error));
     }
     dom::object root;
-    if (document.get(root) != simdjson::SUCCESS) return make_error(ErrorKind::bad_file, place, "expected a JSON object");
+    if (document.get(root) != simdjson::SUCCESS)
+      return make_error(ErrorKind::bad_file, place, "expected a JSON object");
     JsonLoader loader(where);
     TT_ASSIGN(spec, loader.run(root));
   }

@@ -1,7 +1,7 @@
 // SentencePiece tokenizer.model (a protobuf ModelProto) to a TokenizerSpec. Only the wire format is read, by
 // hand: a dozen fields do not justify a protobuf library.
-// Source: sentencepiece_model.proto of google/sentencepiece. Not done: UNUSED pieces are never produced, where
-// SentencePiece BPE would merge through them; a user-defined piece is always cut out first.
+// Source: sentencepiece_model.proto of google/sentencepiece. Not done: UNUSED pieces are never produced,
+// where SentencePiece BPE would merge through them; a user-defined piece is always cut out first.
 #include <bit>
 #include <cstring>
 
@@ -15,7 +15,14 @@ namespace {
 constexpr std::string_view kEscapedSpace = "\xE2\x96\x81";
 constexpr size_t kMaxFileBytes = size_t{512} << 20;
 
-enum PieceType : uint64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum PieceType : uint64_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 enum ModelType : uint64_t { kUnigram = 1, kBpe = 2 };
 
 /// Walks the fields of one protobuf message.
@@ -40,7 +47,8 @@ class Message {
       case 2: {
         uint64_t size = 0;
         TT_TRY(varint(size));
-        if (size > bytes_.size() - at_) return bad("a field of " + std::to_string(size) + " bytes passes the end");
+        if (size > bytes_.size() - at_)
+          return bad("a field of " + std::to_string(size) + " bytes passes the end");
         content = bytes_.substr(at_, size);
         at_ += size;
         return true;
@@ -106,7 +114,8 @@ class SentencePieceLoader {
       if (message.number == 2) TT_TRY(read_trainer(message.content));
       if (message.number == 3) TT_TRY(read_normalizer(message.content));
     }
-    if (spec_.tokens.empty()) return make_error(ErrorKind::bad_file, where_, "not a SentencePiece model: it has no pieces");
+    if (spec_.tokens.empty())
+      return make_error(ErrorKind::bad_file, where_, "not a SentencePiece model: it has no pieces");
     TT_TRY(fill_model());
     fill_normalizer();
     return std::move(spec_);
@@ -126,9 +135,11 @@ class SentencePieceLoader {
       if (message.number == 3) type = message.value;
     }
     if (text.empty() || !is_valid_utf8(text)) return message.bad("its text is empty or not UTF-8");
-    if (type < kNormal || type > kByte) return message.bad("its type " + std::to_string(type) + " is unknown");
+    if (type < kNormal || type > kByte)
+      return message.bad("its type " + std::to_string(type) + " is unknown");
     if (spec_.tokens.size() >= kMaxTokens) {
-      return make_error(ErrorKind::limit_exceeded, where_, "more than " + std::to_string(kMaxTokens) + " pieces");
+      return make_error(ErrorKind::limit_exceeded, where_,
+                        "more than " + std::to_string(kMaxTokens) + " pieces");
     }
     const auto id = static_cast<TokenId>(spec_.tokens.size());
     if (type == kControl || type == kUnknown || type == kUserDefined) {
@@ -181,7 +192,8 @@ class SentencePieceLoader {
       return make_error(ErrorKind::unsupported, where_, "SentencePiece model with " + std::move(what));
     };
     if (trainer_.model_type != kUnigram && trainer_.model_type != kBpe) {
-      return unsupported("model_type " + std::to_string(trainer_.model_type) + "; supported: 1 (unigram), 2 (bpe)");
+      return unsupported("model_type " + std::to_string(trainer_.model_type) +
+                         "; supported: 1 (unigram), 2 (bpe)");
     }
     if (trainer_.whitespace_as_suffix) return unsupported("treat_whitespace_as_suffix");
     if (!normalizer_.escape_whitespaces) return unsupported("escape_whitespaces = false");
@@ -213,12 +225,14 @@ class SentencePieceLoader {
       steps.push_back({.kind = NormalizerKind::collapse_spaces});
     }
     if (normalizer_.add_dummy_prefix) {
-      steps.push_back({.kind = NormalizerKind::prepend, .content = std::string(kEscapedSpace), .first_only = true});
+      steps.push_back(
+          {.kind = NormalizerKind::prepend, .content = std::string(kEscapedSpace), .first_only = true});
     }
     spec_.prefix_before_tokens = normalizer_.add_dummy_prefix;
     steps.push_back({.kind = NormalizerKind::replace, .pattern = " ", .content = std::string(kEscapedSpace)});
     spec_.decode.space_escape = true;
-    spec_.decode.strip_leading_spaces = normalizer_.add_dummy_prefix || normalizer_.remove_extra_whitespaces ? 1 : 0;
+    spec_.decode.strip_leading_spaces =
+        normalizer_.add_dummy_prefix || normalizer_.remove_extra_whitespaces ? 1 : 0;
   }
 
   std::string where_;
@@ -235,8 +249,9 @@ class SentencePieceLoader {
 Result<std::shared_ptr<const Tokenizer>> load_sentencepiece(std::string_view proto, std::string_view where,
                                                             SentencePieceOptions options) {
   if (proto.size() > kMaxFileBytes) {
-    return make_error(ErrorKind::limit_exceeded, std::string(where),
-                      "a tokenizer.model of " + std::to_string(proto.size()) + " bytes; at most 512 MiB is read");
+    return make_error(
+        ErrorKind::limit_exceeded, std::string(where),
+        "a tokenizer.model of " + std::to_string(proto.size()) + " bytes; at most 512 MiB is read");
   }
   SentencePieceLoader loader(proto, where, options);
   TT_ASSIGN(TokenizerSpec spec, loader.run());

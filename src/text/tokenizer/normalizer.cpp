@@ -42,7 +42,8 @@ Result<std::string> replace_all(std::string_view text, const Splitter& finder, s
       begin = pieces[i].end;
     }
     if (out.size() > kMaxTextBytes) {
-      return make_error(ErrorKind::limit_exceeded, "normalizer", "a Replace step makes the text longer than 1 GiB");
+      return make_error(ErrorKind::limit_exceeded, "normalizer",
+                        "a Replace step makes the text longer than 1 GiB");
     }
   }
 }
@@ -73,7 +74,8 @@ Result<CharMap> CharMap::parse(std::string_view bytes, std::string_view where) {
   if (bytes.size() < 4) return bad("shorter than its 4-byte header");
   std::memcpy(&trie_bytes, bytes.data(), 4);
   if (trie_bytes % 4 != 0 || trie_bytes == 0 || trie_bytes > bytes.size() - 4) {
-    return bad("a trie of " + std::to_string(trie_bytes) + " bytes in a map of " + std::to_string(bytes.size()));
+    return bad("a trie of " + std::to_string(trie_bytes) + " bytes in a map of " +
+               std::to_string(bytes.size()));
   }
   CharMap map;
   map.units_.resize(trie_bytes / 4);
@@ -126,13 +128,15 @@ std::string CharMap::apply(std::string_view text) const {
   return out;
 }
 
-Result<NormalizerChain> NormalizerChain::compile(const std::vector<NormalizerStep>& steps, std::string_view where) {
+Result<NormalizerChain> NormalizerChain::compile(const std::vector<NormalizerStep>& steps,
+                                                 std::string_view where) {
   NormalizerChain chain;
   for (const NormalizerStep& spec : steps) {
     Step step{spec, nullptr, nullptr};
     if (spec.kind == NormalizerKind::replace) {
       if (spec.pattern.empty()) {
-        return make_error(ErrorKind::bad_file, std::string(where), "normalizer Replace with an empty pattern");
+        return make_error(ErrorKind::bad_file, std::string(where),
+                          "normalizer Replace with an empty pattern");
       }
       if (spec.pattern_is_regex) {
         TT_ASSIGN(step.finder, make_regex_splitter(spec.pattern, where));
@@ -161,7 +165,8 @@ Result<std::string> NormalizerChain::apply(std::string_view input, PiecePlace pl
       case NormalizerKind::lowercase: text = lowercase_unicode(text); break;
       case NormalizerKind::strip:
         if (spec.first_only) {
-          text = strip_ascii_spaces(text, spec.strip_left && place.starts_text, spec.strip_right && place.ends_text);
+          text = strip_ascii_spaces(text, spec.strip_left && place.starts_text,
+                                    spec.strip_right && place.ends_text);
         } else {
           text = strip(text, spec.strip_left, spec.strip_right);
         }

@@ -21,9 +21,12 @@ constexpr int kMaxNesting = 64;
 
 std::string_view class_members(char letter) {
   switch (letter) {
-    case 's': case 'S': return kSpaceMembers;
-    case 'w': case 'W': return kWordMembers;
-    case 'd': case 'D': return R"(\p{Nd})";
+    case 's':
+    case 'S': return kSpaceMembers;
+    case 'w':
+    case 'W': return kWordMembers;
+    case 'd':
+    case 'D': return R"(\p{Nd})";
     default: return {};
   }
 }
@@ -101,8 +104,10 @@ class RegexSplitter final : public Splitter {
     if (begin >= text.size()) return size_t{0};
     // Kept from call to call: some tokenizers split a text into a million pieces, each by several patterns.
     thread_local const std::unique_ptr<pcre2_match_data, FreeMatch> data(pcre2_match_data_create(1, nullptr));
-    thread_local const std::unique_ptr<pcre2_match_context, FreeContext> context(pcre2_match_context_create(nullptr));
-    thread_local const std::unique_ptr<pcre2_jit_stack, FreeStack> stack(pcre2_jit_stack_create(32 << 10, 4 << 20, nullptr));
+    thread_local const std::unique_ptr<pcre2_match_context, FreeContext> context(
+        pcre2_match_context_create(nullptr));
+    thread_local const std::unique_ptr<pcre2_jit_stack, FreeStack> stack(
+        pcre2_jit_stack_create(32 << 10, 4 << 20, nullptr));
     if (!data || !context || !stack) {
       return make_error(ErrorKind::out_of_memory, where_, "no memory to match a split pattern");
     }
@@ -134,16 +139,19 @@ class RegexSplitter final : public Splitter {
   }
 
  private:
-  Result<int> match(std::string_view text, size_t at, pcre2_match_data* data, pcre2_match_context* context) const {
+  Result<int> match(std::string_view text, size_t at, pcre2_match_data* data,
+                    pcre2_match_context* context) const {
     const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
     int found = pcre2_match(code_.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, data, context);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter keeps its state on the heap instead
-      found = pcre2_match(code_.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, context);
+      found = pcre2_match(code_.get(), subject, text.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
+                          context);
     }
     if (found >= 0 || found == PCRE2_ERROR_NOMATCH) return found;
     return make_error(ErrorKind::limit_exceeded, where_,
-                      "the tokenizer's split pattern gave up at byte " + std::to_string(at) + " of a text of " +
-                          std::to_string(text.size()) + " bytes: " + error_text(found) + "; shorten the text");
+                      "the tokenizer's split pattern gave up at byte " + std::to_string(at) +
+                          " of a text of " + std::to_string(text.size()) + " bytes: " + error_text(found) +
+                          "; shorten the text");
   }
 
   std::unique_ptr<pcre2_code, FreeCode> code_;

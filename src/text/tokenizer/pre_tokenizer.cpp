@@ -13,7 +13,8 @@ struct Range {
 /// Cuts one word as `behavior` says and appends the ranges that stay, without empty ones.
 class RangeFolder {
  public:
-  RangeFolder(SplitBehavior behavior, std::vector<Range>& out) : behavior_(behavior), out_(out), first_(out.size()) {}
+  RangeFolder(SplitBehavior behavior, std::vector<Range>& out)
+      : behavior_(behavior), out_(out), first_(out.size()) {}
 
   void add(Range range, bool match) {
     switch (behavior_) {
@@ -76,12 +77,14 @@ bool is_digits_then_gpt2(const std::vector<PreTokenizerStep>& steps) {
 
 }  // namespace
 
-Result<PreTokenizerChain::Stage> PreTokenizerChain::compile_step(const PreTokenizerStep& step, std::string_view where) {
+Result<PreTokenizerChain::Stage> PreTokenizerChain::compile_step(const PreTokenizerStep& step,
+                                                                 std::string_view where) {
   Stage stage;
   switch (step.kind) {
     case PreTokenizerKind::split:
       if (step.pattern.empty()) {
-        return make_error(ErrorKind::bad_file, std::string(where), "pre-tokenizer Split with an empty pattern");
+        return make_error(ErrorKind::bad_file, std::string(where),
+                          "pre-tokenizer Split with an empty pattern");
       }
       if (step.pattern_is_regex) {
         TT_ASSIGN(stage.splitter, make_splitter(step.pattern, where));
@@ -99,7 +102,8 @@ Result<PreTokenizerChain::Stage> PreTokenizerChain::compile_step(const PreTokeni
       }
       break;
     case PreTokenizerKind::digits:
-      stage.splitter = make_class_splitter(step.individual_digits ? ClassSplit::digits : ClassSplit::digit_runs);
+      stage.splitter =
+          make_class_splitter(step.individual_digits ? ClassSplit::digits : ClassSplit::digit_runs);
       break;
     case PreTokenizerKind::metaspace:
       stage.space_replacement = step.replacement;
@@ -160,7 +164,8 @@ Result<Words> PreTokenizerChain::run_stage(const Stage& stage, const Words& in, 
     std::string_view word = std::string_view(in.text).substr(begin, in.ends[w] - begin);
     begin = in.ends[w];
     if (!stage.prefix.empty()) {
-      changed = stage.space_replacement.empty() ? std::string(word) : replace_spaces(word, stage.space_replacement);
+      changed =
+          stage.space_replacement.empty() ? std::string(word) : replace_spaces(word, stage.space_replacement);
       const bool wanted = stage.prepend == PrependScheme::always ||
                           (stage.prepend == PrependScheme::first && starts_text && w == 0);
       if (wanted && !changed.starts_with(stage.prefix)) changed.insert(0, stage.prefix);

@@ -20,7 +20,8 @@ struct Words {
 
 class PreTokenizerChain {
  public:
-  static Result<PreTokenizerChain> compile(const std::vector<PreTokenizerStep>& steps, std::string_view where);
+  static Result<PreTokenizerChain> compile(const std::vector<PreTokenizerStep>& steps,
+                                           std::string_view where);
 
   /// No step changes or cuts anything: the text is one word.
   bool whole_text() const { return stages_.empty(); }
@@ -35,9 +36,9 @@ class PreTokenizerChain {
     std::shared_ptr<const Splitter> splitter;  // null: the stage cuts nothing
     SplitBehavior behavior = SplitBehavior::isolated;
     bool invert = false;
-    std::string prefix;                        // put before a word that does not begin with it
+    std::string prefix;  // put before a word that does not begin with it
     PrependScheme prepend = PrependScheme::never;
-    std::string space_replacement;             // metaspace: what a space becomes; empty: nothing
+    std::string space_replacement;  // metaspace: what a space becomes; empty: nothing
   };
   static Result<Stage> compile_step(const PreTokenizerStep& step, std::string_view where);
   static Result<Words> run_stage(const Stage& stage, const Words& in, bool starts_text);

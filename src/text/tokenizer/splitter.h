@@ -43,11 +43,11 @@ std::unique_ptr<Splitter> make_known_splitter(std::string_view pattern);
 std::unique_ptr<Splitter> make_digits_gpt2_splitter();
 
 enum class ClassSplit {
-  digits,            // each number character is a match
-  digit_runs,        // each run of number characters is a match
-  punctuation,       // each punctuation character is a match
-  whitespace,        // each white space character is a match
-  words,             // runs of word characters and runs of neither word nor space are matches
+  digits,       // each number character is a match
+  digit_runs,   // each run of number characters is a match
+  punctuation,  // each punctuation character is a match
+  whitespace,   // each white space character is a match
+  words,        // runs of word characters and runs of neither word nor space are matches
 };
 std::unique_ptr<Splitter> make_class_splitter(ClassSplit split);
 

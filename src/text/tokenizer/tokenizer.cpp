@@ -13,12 +13,15 @@ namespace {
 constexpr std::string_view kEscapedSpace = "\xE2\x96\x81";
 
 Result<void> check_spec(const TokenizerSpec& spec) {
-  const auto bad = [&](std::string what) { return make_error(ErrorKind::bad_file, spec.where, std::move(what)); };
+  const auto bad = [&](std::string what) {
+    return make_error(ErrorKind::bad_file, spec.where, std::move(what));
+  };
   const size_t count = spec.tokens.size();
   if (count == 0) return bad("the vocabulary is empty");
   if (count > kMaxTokens) {
-    return make_error(ErrorKind::limit_exceeded, spec.where,
-                      "a vocabulary of " + std::to_string(count) + " tokens; at most " + std::to_string(kMaxTokens));
+    return make_error(
+        ErrorKind::limit_exceeded, spec.where,
+        "a vocabulary of " + std::to_string(count) + " tokens; at most " + std::to_string(kMaxTokens));
   }
   size_t total_bytes = 0;
   for (size_t id = 0; id < count; ++id) {
@@ -37,7 +40,8 @@ Result<void> check_spec(const TokenizerSpec& spec) {
   }
   const auto check_id = [&](std::optional<TokenId> id, std::string_view name) -> Result<void> {
     if (id && *id >= count) {
-      return bad(std::string(name) + " is token " + std::to_string(*id) + " of a vocabulary of " + std::to_string(count));
+      return bad(std::string(name) + " is token " + std::to_string(*id) + " of a vocabulary of " +
+                 std::to_string(count));
     }
     return {};
   };
@@ -49,15 +53,17 @@ Result<void> check_spec(const TokenizerSpec& spec) {
     for (const TokenId id : *ids) TT_TRY(check_id(id, "an added beginning or end token"));
   }
   for (const MergeRule& merge : spec.merges) {
-    if (merge.left >= count || merge.right >= count || merge.result >= count) return bad("a merge names a missing token");
+    if (merge.left >= count || merge.right >= count || merge.result >= count)
+      return bad("a merge names a missing token");
   }
   for (const AddedToken& token : spec.added) {
     TT_TRY(check_id(token.id, "added token \"" + token.content + "\""));
     if (token.content.empty()) return bad("added token " + std::to_string(token.id) + " is empty");
     if (token.content.size() > kMaxAddedTokenBytes) {
       return make_error(ErrorKind::limit_exceeded, spec.where,
-                        "added token " + std::to_string(token.id) + " has " + std::to_string(token.content.size()) +
-                            " bytes; at most " + std::to_string(kMaxAddedTokenBytes));
+                        "added token " + std::to_string(token.id) + " has " +
+                            std::to_string(token.content.size()) + " bytes; at most " +
+                            std::to_string(kMaxAddedTokenBytes));
     }
   }
   return {};
@@ -66,7 +72,9 @@ Result<void> check_spec(const TokenizerSpec& spec) {
 /// "<0x0A>" -> 10, else -1.
 int byte_of_fallback_token(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
   const int high = digit(token[3]), low = digit(token[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
@@ -146,9 +154,11 @@ void fill_token_bytes(TokenizerState& state) {
 /// Marks the byte pairs that must not be cut apart: those inside characters and inside tokens that a text can
 /// give. U+2581 counts in both its forms, as itself and as a space.
 void join_inside_tokens(const TokenizerSpec& spec, const Vocabulary& vocabulary, SpaceWords& words) {
-  // Neighbouring unknown characters may become one unk. Where characters can be unknown, only cut before spaces.
-  const bool all_known = vocabulary.byte_fallback &&
-                         std::ranges::find(vocabulary.fallback_ids, TokenIndex::kNone) == vocabulary.fallback_ids.end();
+  // Neighbouring unknown characters may become one unk. Where characters can be unknown, only cut before
+  // spaces.
+  const bool all_known =
+      vocabulary.byte_fallback &&
+      std::ranges::find(vocabulary.fallback_ids, TokenIndex::kNone) == vocabulary.fallback_ids.end();
   for (uint32_t left = 0; left < 256; ++left) {
     for (uint32_t right = 0; right < 256; ++right) {
       const bool inside_character = (right & 0xC0) == 0x80;
@@ -194,14 +204,15 @@ SpaceWords find_space_words(const TokenizerSpec& spec, const Vocabulary& vocabul
   }
   // A split at spaces finds none once they are replaced.
   for (const PreTokenizerStep& step : spec.pre_tokenizer) {
-    const bool no_effect = step.kind == PreTokenizerKind::split && !step.pattern_is_regex && step.pattern == " " &&
-                           !step.invert;
+    const bool no_effect =
+        step.kind == PreTokenizerKind::split && !step.pattern_is_regex && step.pattern == " " && !step.invert;
     if (!no_effect) return words;
   }
   for (const AddedToken& token : spec.added) {
     if (token.normalized) return words;
   }
-  if (vocabulary.byte_level || vocabulary.ignore_merges || vocabulary.find(kEscapedSpace) == TokenIndex::kNone) {
+  if (vocabulary.byte_level || vocabulary.ignore_merges ||
+      vocabulary.find(kEscapedSpace) == TokenIndex::kNone) {
     return words;
   }
   join_inside_tokens(spec, vocabulary, words);
@@ -252,8 +263,9 @@ Tokenizer::~Tokenizer() = default;
 
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   if (text.size() > kMaxTextBytes) {
-    return make_error(ErrorKind::limit_exceeded, "tokenizer",
-                      "a text of " + std::to_string(text.size()) + " bytes; at most 1 GiB is tokenized at once");
+    return make_error(
+        ErrorKind::limit_exceeded, "tokenizer",
+        "a text of " + std::to_string(text.size()) + " bytes; at most 1 GiB is tokenized at once");
   }
   std::string repaired;
   if (!is_valid_utf8(text)) {
@@ -267,7 +279,8 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOpti
   Result<void> done = state_->encode(text, options, *scratch, ids);
   state_->scratch_pool.give_back(std::move(scratch));
   TT_TRY(std::move(done));
-  if (options.add_special) ids.insert(ids.end(), state_->spec.suffix_ids.begin(), state_->spec.suffix_ids.end());
+  if (options.add_special)
+    ids.insert(ids.end(), state_->spec.suffix_ids.begin(), state_->spec.suffix_ids.end());
   return ids;
 }
 
@@ -287,14 +300,32 @@ std::optional<TokenId> Tokenizer::id_of(std::string_view token) const {
   return id;
 }
 
-bool Tokenizer::is_special(TokenId id) const { return id < vocab_size() && state_->special[id] != 0; }
-size_t Tokenizer::vocab_size() const { return state_->vocabulary.tokens.size(); }
-std::optional<TokenId> Tokenizer::bos_id() const { return state_->spec.bos_id; }
-std::optional<TokenId> Tokenizer::eos_id() const { return state_->spec.eos_id; }
-std::optional<TokenId> Tokenizer::unk_id() const { return state_->spec.unk_id; }
-std::optional<TokenId> Tokenizer::pad_id() const { return state_->spec.pad_id; }
-std::span<const TokenId> Tokenizer::end_ids() const { return state_->end_ids; }
-std::span<const TokenId> Tokenizer::prefix_ids() const { return state_->spec.prefix_ids; }
-std::span<const TokenId> Tokenizer::suffix_ids() const { return state_->spec.suffix_ids; }
+bool Tokenizer::is_special(TokenId id) const {
+  return id < vocab_size() && state_->special[id] != 0;
+}
+size_t Tokenizer::vocab_size() const {
+  return state_->vocabulary.tokens.size();
+}
+std::optional<TokenId> Tokenizer::bos_id() const {
+  return state_->spec.bos_id;
+}
+std::optional<TokenId> Tokenizer::eos_id() const {
+  return state_->spec.eos_id;
+}
+std::optional<TokenId> Tokenizer::unk_id() const {
+  return state_->spec.unk_id;
+}
+std::optional<TokenId> Tokenizer::pad_id() const {
+  return state_->spec.pad_id;
+}
+std::span<const TokenId> Tokenizer::end_ids() const {
+  return state_->end_ids;
+}
+std::span<const TokenId> Tokenizer::prefix_ids() const {
+  return state_->spec.prefix_ids;
+}
+std::span<const TokenId> Tokenizer::suffix_ids() const {
+  return state_->spec.suffix_ids;
+}
 
 }  // namespace tattletale

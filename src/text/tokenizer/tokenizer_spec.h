@@ -14,21 +14,40 @@
 
 namespace tattletale {
 
-enum class NormalizerKind { nfc, nfd, nfkc, nfkd, lowercase, strip, prepend, replace, charsmap, collapse_spaces };
+enum class NormalizerKind {
+  nfc,
+  nfd,
+  nfkc,
+  nfkd,
+  lowercase,
+  strip,
+  prepend,
+  replace,
+  charsmap,
+  collapse_spaces
+};
 
 struct NormalizerStep {
   NormalizerKind kind = NormalizerKind::nfc;
-  std::string pattern;        // replace: what to look for, literal or regex
+  std::string pattern;  // replace: what to look for, literal or regex
   bool pattern_is_regex = false;
-  std::string content;        // replace: what to put; prepend: the prefix; charsmap: the precompiled bytes
-  bool strip_left = true;     // strip
+  std::string content;     // replace: what to put; prepend: the prefix; charsmap: the precompiled bytes
+  bool strip_left = true;  // strip
   bool strip_right = true;
-  bool first_only = false;    // prepend: only when the piece starts the text; strip: only at the text's ends
+  bool first_only = false;  // prepend: only when the piece starts the text; strip: only at the text's ends
 };
 
 enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 enum class PrependScheme { never, first, always };
-enum class PreTokenizerKind { split, byte_level, digits, metaspace, whitespace, whitespace_split, punctuation };
+enum class PreTokenizerKind {
+  split,
+  byte_level,
+  digits,
+  metaspace,
+  whitespace,
+  whitespace_split,
+  punctuation
+};
 
 struct PreTokenizerStep {
   PreTokenizerKind kind = PreTokenizerKind::split;
@@ -57,27 +76,28 @@ struct MergeRule {
 struct AddedToken {
   TokenId id = 0;
   std::string content;
-  bool special = false;     // control token: parse_special and skip_special apply
-  bool lstrip = false;      // swallows white space before it
-  bool rstrip = false;      // and behind it
-  bool single_word = false; // only between non-word characters
-  bool normalized = false;  // looked for in the normalized text
+  bool special = false;      // control token: parse_special and skip_special apply
+  bool lstrip = false;       // swallows white space before it
+  bool rstrip = false;       // and behind it
+  bool single_word = false;  // only between non-word characters
+  bool normalized = false;   // looked for in the normalized text
 };
 
 /// How tokens become text.
 struct DecodeRule {
-  bool space_escape = false;    // U+2581 in a token stands for a space
-  int strip_leading_spaces = 0; // dropped from the start of a whole text, at most
+  bool space_escape = false;     // U+2581 in a token stands for a space
+  int strip_leading_spaces = 0;  // dropped from the start of a whole text, at most
 };
 
 struct TokenizerSpec {
-  std::string where;                  // the source, for errors
-  std::shared_ptr<const void> owner;  // keeps the memory behind `tokens` alive
+  std::string where;                     // the source, for errors
+  std::shared_ptr<const void> owner;     // keeps the memory behind `tokens` alive
   std::vector<std::string_view> tokens;  // by id; an empty view is a hole
   TokenModel model = TokenModel::bpe_ranked;
   std::vector<MergeRule> merges;  // bpe_ranked, best first
   std::vector<double> scores;     // bpe_scored, unigram: one a token
-  std::vector<bool> not_in_text;  // tokens the model itself never produces (control, byte, unused); may be empty
+  std::vector<bool>
+      not_in_text;  // tokens the model itself never produces (control, byte, unused); may be empty
   bool single_precision = false;  // unigram: add scores as float, as SentencePiece does
 
   bool byte_level = false;     // tokens are written in the GPT-2 byte alphabet
@@ -92,7 +112,8 @@ struct TokenizerSpec {
   std::vector<PreTokenizerStep> pre_tokenizer;
   std::vector<AddedToken> added;
   DecodeRule decode;
-  bool prefix_before_tokens = false;  // a text that begins with an added, not special token still gets its "▁"
+  bool prefix_before_tokens =
+      false;  // a text that begins with an added, not special token still gets its "▁"
 };
 
 inline constexpr size_t kMaxTokens = size_t{1} << 22;

@@ -63,8 +63,8 @@ struct TokenizerState {
   NormalizerChain normalizer;
   PreTokenizerChain pre_tokenizer;
   SpaceWords space_words;
-  std::vector<uint8_t> special;      // by id
-  std::string byte_arena;            // token_bytes of all ids, one behind the other
+  std::vector<uint8_t> special;       // by id
+  std::string byte_arena;             // token_bytes of all ids, one behind the other
   std::vector<uint32_t> byte_begins;  // vocab size + 1 offsets into byte_arena
   std::vector<TokenId> end_ids;
   mutable ScratchPool scratch_pool;
@@ -73,13 +73,14 @@ struct TokenizerState {
                       std::vector<TokenId>& out) const;
 
  private:
-  Result<void> encode_segment(std::string_view text, PiecePlace place, bool parse_special, EncodeScratch& scratch,
-                              std::vector<TokenId>& out) const;
+  Result<void> encode_segment(std::string_view text, PiecePlace place, bool parse_special,
+                              EncodeScratch& scratch, std::vector<TokenId>& out) const;
   Result<void> encode_normalized(std::string_view text, PiecePlace place, EncodeScratch& scratch,
                                  std::vector<TokenId>& out) const;
   void encode_space_words(std::string_view text, PiecePlace place, EncodeScratch& scratch,
                           std::vector<TokenId>& out) const;
-  void encode_word(std::string_view word, size_t readable, EncodeScratch& scratch, std::vector<TokenId>& out) const;
+  void encode_word(std::string_view word, size_t readable, EncodeScratch& scratch,
+                   std::vector<TokenId>& out) const;
   void encode_new_word(std::string_view word, EncodeScratch& scratch, std::vector<TokenId>& out) const;
 };
 

@@ -185,7 +185,8 @@ class Normalizer {
     for (const Marked m : buffer_) {
       const bool blocked = between && (last_class == 0 || last_class >= m.combining);
       if (starter >= 0 && !blocked) {
-        if (const uint32_t joined = composed(buffer_[static_cast<size_t>(starter)].code_point, m.code_point)) {
+        if (const uint32_t joined =
+                composed(buffer_[static_cast<size_t>(starter)].code_point, m.code_point)) {
           buffer_[static_cast<size_t>(starter)].code_point = joined;
           continue;
         }
@@ -209,7 +210,9 @@ class Normalizer {
 
 }  // namespace
 
-std::string normalize_unicode(std::string_view text, NormalForm form) { return Normalizer(form).run(text); }
+std::string normalize_unicode(std::string_view text, NormalForm form) {
+  return Normalizer(form).run(text);
+}
 
 std::string lowercase_unicode(std::string_view text) {
   std::string out;

@@ -30,7 +30,9 @@ class CharClasses {
  public:
   static const CharClasses& get();
   uint8_t ascii(uint8_t byte) const { return ascii_[byte]; }
-  uint8_t of(uint32_t code_point) const { return blocks_[block_of_[code_point >> 7] * 128 + (code_point & 127)]; }
+  uint8_t of(uint32_t code_point) const {
+    return blocks_[block_of_[code_point >> 7] * 128 + (code_point & 127)];
+  }
 
   /// The classes of the character at text[at] and its length in bytes.
   struct Char {

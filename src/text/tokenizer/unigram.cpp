@@ -26,10 +26,10 @@ class Unigram final : public WordModel {
     }
     unk_score_ = (sorted_.empty() ? 0.0 : lowest) - kUnkPenalty;
     const auto& tokens = vocabulary.tokens;
-    std::sort(sorted_.begin(), sorted_.end(), [&](uint32_t a, uint32_t b) {
-      return tokens[a] != tokens[b] ? tokens[a] < tokens[b] : a < b;
-    });
-    sorted_.erase(std::unique(sorted_.begin(), sorted_.end(), [&](uint32_t a, uint32_t b) { return tokens[a] == tokens[b]; }),
+    std::sort(sorted_.begin(), sorted_.end(),
+              [&](uint32_t a, uint32_t b) { return tokens[a] != tokens[b] ? tokens[a] < tokens[b] : a < b; });
+    sorted_.erase(std::unique(sorted_.begin(), sorted_.end(),
+                              [&](uint32_t a, uint32_t b) { return tokens[a] == tokens[b]; }),
                   sorted_.end());
     first_byte_.assign(257, static_cast<uint32_t>(sorted_.size()));
     for (size_t i = sorted_.size(); i-- > 0;) {
@@ -45,7 +45,8 @@ class Unigram final : public WordModel {
       best_path<double>(word, scratch, scratch.best_score);
     }
     scratch.reversed.clear();  // ends of the path's parts
-    for (auto at = static_cast<uint32_t>(word.size()); at > 0; at = scratch.best_begin[at]) scratch.reversed.push_back(at);
+    for (auto at = static_cast<uint32_t>(word.size()); at > 0; at = scratch.best_begin[at])
+      scratch.reversed.push_back(at);
     const size_t first = out.size();
     for (size_t i = scratch.reversed.size(); i-- > 0;) {
       const uint32_t end = scratch.reversed[i], begin = scratch.best_begin[end];
@@ -96,8 +97,11 @@ class Unigram final : public WordModel {
       if (tokens[sorted_[low]].size() == depth) visit(end, sorted_[low++]);
       if (end >= word.size()) return;
       const auto byte = static_cast<uint8_t>(word[end]);
-      const auto before = [&](uint32_t id, uint32_t b) { return static_cast<uint8_t>(tokens[id][depth]) < b; };
-      const auto from = std::lower_bound(sorted_.begin() + low, sorted_.begin() + high, uint32_t{byte}, before);
+      const auto before = [&](uint32_t id, uint32_t b) {
+        return static_cast<uint8_t>(tokens[id][depth]) < b;
+      };
+      const auto from =
+          std::lower_bound(sorted_.begin() + low, sorted_.begin() + high, uint32_t{byte}, before);
       const auto to = std::lower_bound(from, sorted_.begin() + high, uint32_t{byte} + 1, before);
       low = static_cast<uint32_t>(from - sorted_.begin());
       high = static_cast<uint32_t>(to - sorted_.begin());
@@ -114,7 +118,8 @@ class Unigram final : public WordModel {
 
 }  // namespace
 
-Result<std::unique_ptr<WordModel>> make_unigram_model(const Vocabulary& vocabulary, const TokenizerSpec& spec) {
+Result<std::unique_ptr<WordModel>> make_unigram_model(const Vocabulary& vocabulary,
+                                                      const TokenizerSpec& spec) {
   return std::unique_ptr<WordModel>(std::make_unique<Unigram>(vocabulary, spec));
 }
 

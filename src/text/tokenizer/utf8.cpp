@@ -41,7 +41,9 @@ Utf8Step check_utf8(std::string_view bytes, size_t at) {
   return {Utf8Check::valid, length};
 }
 
-bool is_valid_utf8(std::string_view bytes) { return simdjson::validate_utf8(bytes.data(), bytes.size()); }
+bool is_valid_utf8(std::string_view bytes) {
+  return simdjson::validate_utf8(bytes.data(), bytes.size());
+}
 
 std::string make_valid_utf8(std::string_view bytes) {
   std::string out;

@@ -92,7 +92,9 @@ class WordCache {
     uint32_t ids[kMaxLongIds] = {};
   };
   static size_t short_set(Key key) {
-    return (fold_multiply(key.low ^ 0x9E3779B97F4A7C15u, key.high ^ 0xD6E8FEB86659FD93u) & (kShortEntries / 2 - 1)) * 2;
+    return (fold_multiply(key.low ^ 0x9E3779B97F4A7C15u, key.high ^ 0xD6E8FEB86659FD93u) &
+            (kShortEntries / 2 - 1)) *
+           2;
   }
   std::vector<ShortEntry> short_;
   std::vector<LongEntry> long_;

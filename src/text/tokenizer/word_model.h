@@ -74,6 +74,7 @@ class WordModel {
 
 /// `vocabulary` must outlive the model and not move.
 Result<std::unique_ptr<WordModel>> make_bpe_model(const Vocabulary& vocabulary, const TokenizerSpec& spec);
-Result<std::unique_ptr<WordModel>> make_unigram_model(const Vocabulary& vocabulary, const TokenizerSpec& spec);
+Result<std::unique_ptr<WordModel>> make_unigram_model(const Vocabulary& vocabulary,
+                                                      const TokenizerSpec& spec);
 
 }  // namespace tattletale

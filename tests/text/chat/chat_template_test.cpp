@@ -1,5 +1,6 @@
-// Whole chat templates against what Jinja2 renders for the same conversations, and the chat layer's own rules.
-// Set TATTLETALE_CHAT_TEMPLATES to a folder prepared by tools/fixtures/chat_templates.py to check more templates.
+// Whole chat templates against what Jinja2 renders for the same conversations, and the chat layer's own
+// rules. Set TATTLETALE_CHAT_TEMPLATES to a folder prepared by tools/fixtures/chat_templates.py to check more
+// templates.
 #include "text/chat/chat_template.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +20,8 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-Result<std::string> render_case(const std::string& source, const std::string& name, const Json& conversation) {
+Result<std::string> render_case(const std::string& source, const std::string& name,
+                                const Json& conversation) {
   TT_ASSIGN(const ChatTemplate chat, ChatTemplate::parse(source, name));
   ChatRenderOptions options;
   options.bos_token = "<s>";
@@ -42,7 +44,8 @@ size_t check_folder(const std::string& folder) {
   for (const Json& entry : (*data)["cases"]) {
     const std::string file = entry["template"];
     const std::string conversation = entry["conversation"];
-    const auto output = render_case(read_text(folder + "/" + file), file, (*data)["conversations"][conversation]);
+    const auto output =
+        render_case(read_text(folder + "/" + file), file, (*data)["conversations"][conversation]);
     if (entry["output"].is_null()) {
       EXPECT_FALSE(output) << file << " " << conversation << "\nJinja2 raises, found: " << *output;
     } else if (!output) {
@@ -54,7 +57,9 @@ size_t check_folder(const std::string& folder) {
   return (*data)["cases"].size();
 }
 
-TEST(chat_template, renders_as_jinja2) { EXPECT_GE(check_folder(TT_TEST_DATA "/chat/templates"), 170u); }
+TEST(chat_template, renders_as_jinja2) {
+  EXPECT_GE(check_folder(TT_TEST_DATA "/chat/templates"), 170u);
+}
 
 TEST(chat_template, renders_local_templates_as_jinja2) {
   const char* folder = std::getenv("TATTLETALE_CHAT_TEMPLATES");
@@ -73,13 +78,18 @@ TEST(chat_template, builtins_render) {
   options.bos_token = "<s>";
   options.eos_token = "</s>";
   const std::pair<const char*, const char*> expected[] = {
-      {"chatml", "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n"
-                 "<|im_start|>user\nV<|im_end|>\n<|im_start|>assistant\n"},
-      {"llama3", "<s><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
-                 "U<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|><|start_header_id|>user"
-                 "<|end_header_id|>\n\nV<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"},
-      {"gemma", "<s><start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n<start_of_turn>user\n"
-                "V<end_of_turn>\n<start_of_turn>model\n"},
+      {"chatml",
+       "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n"
+       "<|im_start|>user\nV<|im_end|>\n<|im_start|>assistant\n"},
+      {"llama3",
+       "<s><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>"
+       "\n\n"
+       "U<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|><|start_header_id|>user"
+       "<|end_header_id|>\n\nV<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"},
+      {"gemma",
+       "<s><start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n<start_of_turn>"
+       "user\n"
+       "V<end_of_turn>\n<start_of_turn>model\n"},
       {"mistral", "<s>[INST] S\n\nU [/INST] A</s>[INST] V [/INST]"},
   };
   for (const auto& [name, text] : expected) {
@@ -101,7 +111,8 @@ TEST(chat_template, builtins_render) {
 TEST(chat_template, refuses_bad_messages) {
   const auto chat = ChatTemplate::builtin("chatml");
   ASSERT_TRUE(chat);
-  for (const char* text : {"{}", "[1]", "[{}]", "[{\"role\": 1}]", "[{\"role\": \"user\", \"content\": 5}]"}) {
+  for (const char* text :
+       {"{}", "[1]", "[{}]", "[{\"role\": 1}]", "[{\"role\": \"user\", \"content\": 5}]"}) {
     const auto output = chat->render(*parse_json(text, "test"), ChatRenderOptions{});
     ASSERT_FALSE(output) << text;
     EXPECT_EQ(output.error().kind, ErrorKind::invalid_argument);
@@ -110,8 +121,10 @@ TEST(chat_template, refuses_bad_messages) {
 }
 
 TEST(chat_message, goes_to_json_and_back) {
-  const Json json = *parse_json(R"({"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function",
-      "function":{"name":"f","arguments":"{\"a\": 1}"}}],"custom":[1]})", "test");
+  const Json json =
+      *parse_json(R"({"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function",
+      "function":{"name":"f","arguments":"{\"a\": 1}"}}],"custom":[1]})",
+                  "test");
   auto message = chat_message_from_json(json);
   ASSERT_TRUE(message) << message.error().message();
   const Json back = chat_message_to_json(*message);

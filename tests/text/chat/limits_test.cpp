@@ -19,7 +19,8 @@ void expect_limit(const std::string& source, const jinja::RenderLimits& limits =
   const auto result = run(source, Json::object(), limits);
   const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ASSERT_FALSE(result) << source.substr(0, 200);
-  EXPECT_EQ(result.error().kind, ErrorKind::limit_exceeded) << source.substr(0, 200) << result.error().message();
+  EXPECT_EQ(result.error().kind, ErrorKind::limit_exceeded)
+      << source.substr(0, 200) << result.error().message();
   EXPECT_TRUE(result.error().where.starts_with("t")) << result.error().message();
   EXPECT_LT(seconds, 60.0) << source.substr(0, 200);
 }
@@ -45,11 +46,20 @@ TEST(jinja_limits, explosive_values) {
   expect_limit("{{ [1] | batch(10**12, 0) | list }}");
   expect_limit("{{ 'a' | indent(10**12) }}");
   expect_limit("{{ [1] | tojson(indent=10**12) }}");
-  expect_limit("{% set ns = namespace(s='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}");
-  expect_limit("{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('a', 'aab') %}{% endfor %}");
-  expect_limit("{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}");
-  expect_limit("{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}");
-  expect_limit("{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}");
+  expect_limit(
+      "{% set ns = namespace(s='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% "
+      "endfor %}");
+  expect_limit(
+      "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s.replace('a', 'aab') %}{% "
+      "endfor %}");
+  expect_limit(
+      "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = ns.l + ns.l %}{% endfor %}");
+  expect_limit(
+      "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ "
+      "ns.l }}");
+  expect_limit(
+      "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ "
+      "ns.l | tojson }}");
 }
 
 TEST(jinja_limits, endless_work) {
@@ -63,8 +73,9 @@ TEST(jinja_limits, endless_work) {
 
 TEST(jinja_limits, long_needles_are_found_in_linear_time) {
   const Json context = {{"text", repeat("a", 2'000'000)}, {"needle", repeat("a", 1'000'000) + "b"}};
-  for (const char* source : {"{{ needle in text }}", "{{ text.find(needle) }}", "{{ text.count(needle) }}",
-                             "{{ text.split(needle) | length }}", "{{ text | replace(needle, '') | length }}"}) {
+  for (const char* source :
+       {"{{ needle in text }}", "{{ text.find(needle) }}", "{{ text.count(needle) }}",
+        "{{ text.split(needle) | length }}", "{{ text | replace(needle, '') | length }}"}) {
     const auto start = std::chrono::steady_clock::now();
     EXPECT_TRUE(run(source, context)) << source;
     EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 5.0) << source;
@@ -79,7 +90,8 @@ TEST(jinja_limits, long_needles_are_found_in_linear_time) {
 
 TEST(jinja_limits, recursion) {
   expect_limit("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}");
-  expect_limit("{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{% call m() %}{% endcall %}");
+  expect_limit(
+      "{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{% call m() %}{% endcall %}");
   expect_limit("{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}");
   expect_limit("{{ " + repeat("(", 10000) + "1" + repeat(")", 10000) + " }}");
   expect_limit("{{ " + repeat("[", 10000) + "1" + repeat("]", 10000) + " }}");
@@ -87,8 +99,12 @@ TEST(jinja_limits, recursion) {
   expect_limit("{{ " + repeat("-", 10000) + "1 }}");
   expect_limit(repeat("{% if 1 %}", 10000) + repeat("{% endif %}", 10000));
   expect_limit("{{ a" + repeat(".a", 5000) + " }}");
-  expect_limit("{% set ns = namespace(l=[]) %}{% for i in range(5000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}");
-  expect_limit("{% set ns = namespace(l=()) %}{% for i in range(5000) %}{% set ns.l = (ns.l,) %}{% endfor %}{{ {ns.l: 1} }}");
+  expect_limit(
+      "{% set ns = namespace(l=[]) %}{% for i in range(5000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l "
+      "}}");
+  expect_limit(
+      "{% set ns = namespace(l=()) %}{% for i in range(5000) %}{% set ns.l = (ns.l,) %}{% endfor %}{{ {ns.l: "
+      "1} }}");
   expect_limit("{% set ns = namespace() %}{% set ns.self = ns %}{{ ns }}");
   Json deep = 1;
   for (int i = 0; i < 1000; ++i) {
@@ -124,11 +140,13 @@ TEST(jinja_errors, name_line_and_column) {
 }
 
 TEST(jinja_clock, is_injected) {
-  auto parsed = jinja::Template::parse("{{ strftime_now('%d %B %Y %H:%M:%S %j %-d %A %b %I %p %y %U %V %G') }}", "t");
+  auto parsed =
+      jinja::Template::parse("{{ strftime_now('%d %B %Y %H:%M:%S %j %-d %A %b %I %p %y %U %V %G') }}", "t");
   ASSERT_TRUE(parsed);
   jinja::Clock clock;
   clock.unix_seconds = 1'700'000'000;
-  EXPECT_EQ(*parsed->render(Json::object(), {}, clock), "14 November 2023 22:13:20 318 14 Tuesday Nov 10 PM 23 46 46 2023");
+  EXPECT_EQ(*parsed->render(Json::object(), {}, clock),
+            "14 November 2023 22:13:20 318 14 Tuesday Nov 10 PM 23 46 46 2023");
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ Json read_json(const std::string& name) {
   return parsed ? *parsed : Json();
 }
 
-
 TEST(jinja_snippets, agree_with_jinja2) {
   const Json data = read_json("snippets.json");
   ASSERT_GT(data["cases"].size(), 700u);
@@ -26,7 +25,8 @@ TEST(jinja_snippets, agree_with_jinja2) {
   for (const Json& entry : data["cases"]) {
     const std::string source = entry[0].get<std::string>();
     auto parsed = jinja::Template::parse(source, "snippet");
-    Result<std::string> output = parsed ? parsed->render(data["context"]) : Result<std::string>(parsed.take_error());
+    Result<std::string> output =
+        parsed ? parsed->render(data["context"]) : Result<std::string>(parsed.take_error());
     ++num_checked;
     if (entry[1].is_null()) {
       EXPECT_FALSE(output) << source << "\nJinja2 raises, found: " << *output;

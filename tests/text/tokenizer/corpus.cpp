@@ -14,16 +14,17 @@ namespace tattletale::test {
 namespace {
 
 constexpr auto kRanges = std::to_array<std::pair<uint32_t, uint32_t>>({
-    {0x20, 0x7E}, {0xA0, 0x24F}, {0x300, 0x36F}, {0x370, 0x52F}, {0x5D0, 0x6FF}, {0x900, 0xDFF}, {0xE00, 0xEFF},
-    {0x1000, 0x11FF}, {0x1E00, 0x20FF}, {0x2100, 0x27BF}, {0x3000, 0x30FF}, {0x4E00, 0x9FFF}, {0xAC00, 0xD7A3},
-    {0xF900, 0xFAFF}, {0xFB00, 0xFFFD}, {0x10000, 0x103FF}, {0x1D400, 0x1D7FF}, {0x1F300, 0x1FAFF},
-    {0x20000, 0x2A6DF}, {0xE0000, 0xE01EF},
+    {0x20, 0x7E},       {0xA0, 0x24F},      {0x300, 0x36F},     {0x370, 0x52F},     {0x5D0, 0x6FF},
+    {0x900, 0xDFF},     {0xE00, 0xEFF},     {0x1000, 0x11FF},   {0x1E00, 0x20FF},   {0x2100, 0x27BF},
+    {0x3000, 0x30FF},   {0x4E00, 0x9FFF},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFB00, 0xFFFD},
+    {0x10000, 0x103FF}, {0x1D400, 0x1D7FF}, {0x1F300, 0x1FAFF}, {0x20000, 0x2A6DF}, {0xE0000, 0xE01EF},
 });
 constexpr auto kSpaces = std::to_array<std::string_view>(
     {" ", " ", " ", "\n", "\t", "\r", "\r\n", "\xC2\xA0", "\xE3\x80\x80", "\xE2\x80\xA8", "\xC2\x85"});
 constexpr auto kSpecials = std::to_array<std::string_view>(
-    {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<bos>", "<eos>", "<start_of_turn>", "</s>", "<s>", "<unk>",
-     "<0x0A>", "\xE2\x96\x81", "\xE2\x96\x81\xE2\x96\x81", "[multimodal]", "<table>", "<|im_", "<repo_name>"});
+    {"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<bos>", "<eos>", "<start_of_turn>", "</s>", "<s>",
+     "<unk>", "<0x0A>", "\xE2\x96\x81", "\xE2\x96\x81\xE2\x96\x81", "[multimodal]", "<table>", "<|im_",
+     "<repo_name>"});
 
 class Generator {
  public:
@@ -49,7 +50,9 @@ class Generator {
   }
 
  private:
-  const std::vector<std::string>& phrase() { return phrases_[rng_.below(static_cast<uint32_t>(phrases_.size()))]; }
+  const std::vector<std::string>& phrase() {
+    return phrases_[rng_.below(static_cast<uint32_t>(phrases_.size()))];
+  }
 
   void add_phrase(std::string& out, bool whole) {
     const auto& characters = phrase();
@@ -83,7 +86,8 @@ class Generator {
     } else if (kind == 12) {
       add_repeated(out);
     } else if (kind == 13) {
-      for (uint32_t n = 1 + rng_.below(3); n > 0; --n) out.push_back(static_cast<char>(0x80 + rng_.below(128)));
+      for (uint32_t n = 1 + rng_.below(3); n > 0; --n)
+        out.push_back(static_cast<char>(0x80 + rng_.below(128)));
     } else if (kind == 14) {
       out.push_back(static_cast<char>(rng_.below(32)));
     } else {

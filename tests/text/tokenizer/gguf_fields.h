@@ -75,20 +75,34 @@ class GgufFieldReader {
     const auto is = [&](std::string_view suffix) {
       return name.starts_with("tokenizer.ggml.") && name.substr(15) == suffix;
     };
-    if (is("model")) f.model = text();
-    else if (is("pre")) f.pre = text();
-    else if (is("tokens")) f.tokens = texts();
-    else if (is("merges")) f.merges = texts();
-    else if (is("scores")) f.scores = numbers<float>();
-    else if (is("token_type")) f.token_types = numbers<int32_t>();
-    else if (is("bos_token_id")) f.bos_id = number<uint32_t>();
-    else if (is("eos_token_id")) f.eos_id = number<uint32_t>();
-    else if (is("unknown_token_id")) f.unk_id = number<uint32_t>();
-    else if (is("padding_token_id")) f.pad_id = number<uint32_t>();
-    else if (is("add_bos_token")) f.add_bos = number<uint8_t>() != 0;
-    else if (is("add_eos_token")) f.add_eos = number<uint8_t>() != 0;
-    else if (is("add_space_prefix")) f.add_space_prefix = number<uint8_t>() != 0;
-    else skip(type);
+    if (is("model"))
+      f.model = text();
+    else if (is("pre"))
+      f.pre = text();
+    else if (is("tokens"))
+      f.tokens = texts();
+    else if (is("merges"))
+      f.merges = texts();
+    else if (is("scores"))
+      f.scores = numbers<float>();
+    else if (is("token_type"))
+      f.token_types = numbers<int32_t>();
+    else if (is("bos_token_id"))
+      f.bos_id = number<uint32_t>();
+    else if (is("eos_token_id"))
+      f.eos_id = number<uint32_t>();
+    else if (is("unknown_token_id"))
+      f.unk_id = number<uint32_t>();
+    else if (is("padding_token_id"))
+      f.pad_id = number<uint32_t>();
+    else if (is("add_bos_token"))
+      f.add_bos = number<uint8_t>() != 0;
+    else if (is("add_eos_token"))
+      f.add_eos = number<uint8_t>() != 0;
+    else if (is("add_space_prefix"))
+      f.add_space_prefix = number<uint8_t>() != 0;
+    else
+      skip(type);
   }
 
   std::string_view bytes_;

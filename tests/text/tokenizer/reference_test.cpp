@@ -57,12 +57,14 @@ TEST_P(Reference, GivesTheRecordedIds) {
   ASSERT_TRUE(tokenizer);
   // SentencePiece itself never parses control pieces and adds nothing.
   const bool sentencepiece = std::string_view(GetParam()).starts_with("sp_");
-  expect_reference_ids(*tokenizer, GetParam(), {.add_special = !sentencepiece, .parse_special = !sentencepiece});
+  expect_reference_ids(*tokenizer, GetParam(),
+                       {.add_special = !sentencepiece, .parse_special = !sentencepiece});
 }
 
 INSTANTIATE_TEST_SUITE_P(Json, Reference,
-                         testing::Values("gpt2", "gpt2_prefix", "smollm", "llama3", "qwen2", "gpt4o", "deepseek",
-                                         "forms", "words", "added", "llama2", "gemma", "metaspace", "unigram"),
+                         testing::Values("gpt2", "gpt2_prefix", "smollm", "llama3", "qwen2", "gpt4o",
+                                         "deepseek", "forms", "words", "added", "llama2", "gemma",
+                                         "metaspace", "unigram"),
                          [](const auto& info) { return std::string(info.param); });
 INSTANTIATE_TEST_SUITE_P(SentencePiece, Reference,
                          testing::Values("sp_bpe", "sp_bpe_nfkc", "sp_unigram", "sp_unigram_identity"),
@@ -83,7 +85,9 @@ void expect_real_model(const char* file, const char* name) {
 TEST(RealModel, SmolLm2GivesTheRecordedIds) {
   expect_real_model("SmolLM2-135M-Instruct.Q4_1.gguf", "real_smollm2");
 }
-TEST(RealModel, Gemma3GivesTheRecordedIds) { expect_real_model("gemma-3-270m-q4_k_m.gguf", "real_gemma3"); }
+TEST(RealModel, Gemma3GivesTheRecordedIds) {
+  expect_real_model("gemma-3-270m-q4_k_m.gguf", "real_gemma3");
+}
 
 }  // namespace
 }  // namespace tattletale

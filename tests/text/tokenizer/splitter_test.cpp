@@ -1,8 +1,9 @@
 // The hand-made splitters cut as PCRE2 does with the same pattern, on the seeded corpus and on random text.
+#include "text/tokenizer/splitter.h"
+
 #include <gtest/gtest.h>
 
 #include "text/tokenizer/corpus.h"
-#include "text/tokenizer/splitter.h"
 #include "text/tokenizer/utf8.h"
 
 namespace tattletale {
@@ -22,9 +23,11 @@ std::vector<uint32_t> ends_of(const Splitter& splitter, std::string_view text) {
 
 /// Characters that make the patterns' cases meet, in random order.
 std::string random_text(test::SplitMix& rng) {
-  constexpr const char* kParts[] = {"a", "Z", "\xC3\xA9", "\xD0\x96", "\xE4\xB8\xAD", "1", "23", "\xD9\xA3", "\xC2\xBD", " ", "  ",
-                                    "\n", "\r", "\t", "\xC2\xA0", "\xE3\x80\x80", "'", "'s", "'LL", "'re", "'\xC5\xBF", "!", "--",
-                                    "\xF0\x9F\x98\x80", "\xCC\x81", "_", "\xC2\x85", "/", "'d", "v", "e"};
+  constexpr const char* kParts[] = {
+      "a",        "Z",  "\xC3\xA9", "\xD0\x96", "\xE4\xB8\xAD", "1",  "23",       "\xD9\xA3",
+      "\xC2\xBD", " ",  "  ",       "\n",       "\r",           "\t", "\xC2\xA0", "\xE3\x80\x80",
+      "'",        "'s", "'LL",      "'re",      "'\xC5\xBF",    "!",  "--",       "\xF0\x9F\x98\x80",
+      "\xCC\x81", "_",  "\xC2\x85", "/",        "'d",           "v",  "e"};
   std::string text;
   for (uint32_t n = rng.below(24); n > 0; --n) text += kParts[rng.below(std::size(kParts))];
   return text;
@@ -46,9 +49,15 @@ void expect_same_pieces(std::string_view pattern) {
   }
 }
 
-TEST(KnownSplitter, Gpt2CutsAsPcre2) { expect_same_pieces(kGpt2Pattern); }
-TEST(KnownSplitter, Llama3CutsAsPcre2) { expect_same_pieces(kLlama3Pattern); }
-TEST(KnownSplitter, Qwen2CutsAsPcre2) { expect_same_pieces(kQwen2Pattern); }
+TEST(KnownSplitter, Gpt2CutsAsPcre2) {
+  expect_same_pieces(kGpt2Pattern);
+}
+TEST(KnownSplitter, Llama3CutsAsPcre2) {
+  expect_same_pieces(kLlama3Pattern);
+}
+TEST(KnownSplitter, Qwen2CutsAsPcre2) {
+  expect_same_pieces(kQwen2Pattern);
+}
 
 TEST(KnownSplitter, DigitsGpt2CutsAsTwoSteps) {
   const auto known = make_digits_gpt2_splitter();
@@ -61,7 +70,8 @@ TEST(KnownSplitter, DigitsGpt2CutsAsTwoSteps) {
     std::vector<uint32_t> want;
     uint32_t begin = 0;
     for (const uint32_t end : ends_of(*digits, text)) {
-      for (const uint32_t inner : ends_of(**gpt2, text.substr(begin, end - begin))) want.push_back(begin + inner);
+      for (const uint32_t inner : ends_of(**gpt2, text.substr(begin, end - begin)))
+        want.push_back(begin + inner);
       begin = end;
     }
     ASSERT_EQ(ends_of(*known, text), want) << text;

@@ -1,5 +1,5 @@
-// Attributes, items and slices, with the sandbox's rules: nothing that starts with an underscore, nothing that
-// changes a list or dict.
+// Attributes, items and slices, with the sandbox's rules: nothing that starts with an underscore, nothing
+// that changes a list or dict.
 #include <algorithm>
 
 #include "text/chat/jinja/interpreter.h"
@@ -185,7 +185,8 @@ Result<Value> Interpreter::get_item(const Value& object, const Value& key) {
   return undefined(object_text(object) + " has no element " + key_text);
 }
 
-Result<Value> Interpreter::get_slice(const Value& object, const Value& start, const Value& stop, const Value& step_value) {
+Result<Value> Interpreter::get_slice(const Value& object, const Value& start, const Value& stop,
+                                     const Value& step_value) {
   if (object.is_undefined()) {
     return fail_undefined(object);
   }
@@ -270,8 +271,8 @@ Result<Value> Interpreter::get_path(const Value& object, const Value& path) {
   for (size_t start = 0; start <= text.size();) {
     const size_t end = std::min(text.find('.', start), text.size());
     const std::string part = text.substr(start, end - start);
-    const bool is_index = !part.empty() && part.size() < 19 &&
-                          part.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_index =
+        !part.empty() && part.size() < 19 && part.find_first_not_of("0123456789") == std::string::npos;
     TT_ASSIGN(value, get_item(value, is_index ? Value::integer(std::stoll(part)) : string(part)));
     start = end + 1;
   }

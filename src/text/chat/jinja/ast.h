@@ -15,18 +15,64 @@ namespace tattletale::jinja {
 
 enum class NodeKind : uint8_t {
   // expressions
-  constant_none, constant_bool, constant_int, constant_float, constant_string,
-  name, list, tuple, dict, get_attribute, get_item, slice, call, filter, test,
-  negate, plus, logical_not, logical_and, logical_or, compare, binary, concat, conditional,
+  constant_none,
+  constant_bool,
+  constant_int,
+  constant_float,
+  constant_string,
+  name,
+  list,
+  tuple,
+  dict,
+  get_attribute,
+  get_item,
+  slice,
+  call,
+  filter,
+  test,
+  negate,
+  plus,
+  logical_not,
+  logical_and,
+  logical_or,
+  compare,
+  binary,
+  concat,
+  conditional,
   // statements
-  text, output, if_, for_, set, set_block, macro, call_block, filter_block, with_, scope, break_, continue_,
+  text,
+  output,
+  if_,
+  for_,
+  set,
+  set_block,
+  macro,
+  call_block,
+  filter_block,
+  with_,
+  scope,
+  break_,
+  continue_,
   // assignment targets besides name and tuple
   namespace_target,
 };
 
 enum class Operator : uint8_t {
-  add, subtract, multiply, divide, floor_divide, modulo, power,
-  equal, not_equal, less, less_equal, greater, greater_equal, in, not_in,
+  add,
+  subtract,
+  multiply,
+  divide,
+  floor_divide,
+  modulo,
+  power,
+  equal,
+  not_equal,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  in,
+  not_in,
 };
 
 using NameId = uint32_t;
@@ -42,18 +88,18 @@ struct Keyword {
 struct Node {
   NodeKind kind;
   Operator op = Operator::add;
-  bool flag = false;            // constant_bool; for_: recursive; macro: see MacroInfo
-  bool uses_loop = false;       // for_: the body reads `loop`
-  bool catch_caller = false;    // macro: the body reads `caller`
-  bool catch_varargs = false;   // macro: the body reads `varargs`
-  bool catch_kwargs = false;    // macro: the body reads `kwargs`
-  uint32_t offset = 0;          // bytes into the source, for errors
-  NameId name = 0;              // name, attribute, filter, test, macro, namespace_target
-  uint32_t constant = 0;        // constant_string, text: index into Program::strings
+  bool flag = false;           // constant_bool; for_: recursive; macro: see MacroInfo
+  bool uses_loop = false;      // for_: the body reads `loop`
+  bool catch_caller = false;   // macro: the body reads `caller`
+  bool catch_varargs = false;  // macro: the body reads `varargs`
+  bool catch_kwargs = false;   // macro: the body reads `kwargs`
+  uint32_t offset = 0;         // bytes into the source, for errors
+  NameId name = 0;             // name, attribute, filter, test, macro, namespace_target
+  uint32_t constant = 0;       // constant_string, text: index into Program::strings
   union {
-    int64_t integer = 0;        // constant_int
-    double real;                // constant_float
-    Builtin builtin;            // filter, test; null when the name is not known
+    int64_t integer = 0;  // constant_int
+    double real;          // constant_float
+    Builtin builtin;      // filter, test; null when the name is not known
   };
   const Node* a = nullptr;
   const Node* b = nullptr;

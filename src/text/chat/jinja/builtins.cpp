@@ -21,11 +21,23 @@ Builtin find_filter(std::string_view name) {
   const Builtin found = find_in(kTextFilterTable, name);
   return found != nullptr ? found : find_in(kSequenceFilterTable, name);
 }
-Builtin find_test(std::string_view name) { return find_in(kTestTable, name); }
-Builtin find_global(std::string_view name) { return find_in(kGlobalTable, name); }
-Builtin find_string_method(std::string_view name) { return find_in(kStringMethodTable, name); }
-Builtin find_dict_method(std::string_view name) { return find_in(kDictMethodTable, name); }
-Builtin find_list_method(std::string_view name) { return find_in(kListMethodTable, name); }
-Builtin find_tuple_method(std::string_view name) { return find_in(kTupleMethodTable, name); }
+Builtin find_test(std::string_view name) {
+  return find_in(kTestTable, name);
+}
+Builtin find_global(std::string_view name) {
+  return find_in(kGlobalTable, name);
+}
+Builtin find_string_method(std::string_view name) {
+  return find_in(kStringMethodTable, name);
+}
+Builtin find_dict_method(std::string_view name) {
+  return find_in(kDictMethodTable, name);
+}
+Builtin find_list_method(std::string_view name) {
+  return find_in(kListMethodTable, name);
+}
+Builtin find_tuple_method(std::string_view name) {
+  return find_in(kTupleMethodTable, name);
+}
 
 }  // namespace tattletale::jinja

@@ -113,8 +113,8 @@ Result<bool> Interpreter::bind_macro(const Macro& macro, Args& args, Scope& scop
     }
     scope.variables.push_back({program_.varargs_name, tuple(std::move(rest))});
   } else if (args.positional.size() > num_parameters) {
-    return fail("the macro \"" + name + "\" takes at most " + std::to_string(num_parameters) + " arguments, found " +
-                std::to_string(args.positional.size()));
+    return fail("the macro \"" + name + "\" takes at most " + std::to_string(num_parameters) +
+                " arguments, found " + std::to_string(args.positional.size()));
   }
   return true;
 }
@@ -123,8 +123,8 @@ Result<Bound> Interpreter::bind(std::string_view function, const Args& args,
                                 std::initializer_list<std::string_view> parameters, size_t num_required) {
   Bound bound;
   if (args.positional.size() > parameters.size()) {
-    return fail(std::string(function) + " takes at most " + std::to_string(parameters.size()) + " arguments, found " +
-                std::to_string(args.positional.size()));
+    return fail(std::string(function) + " takes at most " + std::to_string(parameters.size()) +
+                " arguments, found " + std::to_string(args.positional.size()));
   }
   for (size_t i = 0; i < args.positional.size(); ++i) {
     bound.values_[i] = &args.positional[i];

@@ -195,8 +195,8 @@ Result<Value> Interpreter::evaluate_builtin(const Node& node, const Value& self)
   at_ = node.offset;
   TT_TRY(step());
   if (node.builtin == nullptr) {
-    return fail(std::string("there is no ") + (node.kind == NodeKind::filter ? "filter" : "test") + " named \"" +
-                    program_.names[node.name] + "\"",
+    return fail(std::string("there is no ") + (node.kind == NodeKind::filter ? "filter" : "test") +
+                    " named \"" + program_.names[node.name] + "\"",
                 ErrorKind::unsupported);
   }
   return node.builtin(*this, self, args);

@@ -146,9 +146,7 @@ Result<Flow> Interpreter::execute_node(const Node& node) {
   TT_TRY(level.check());
   TT_TRY(step());
   switch (node.kind) {
-    case NodeKind::text:
-      TT_TRY(write(program_.strings[node.constant]));
-      return Flow::next;
+    case NodeKind::text: TT_TRY(write(program_.strings[node.constant])); return Flow::next;
     case NodeKind::output: {
       TT_ASSIGN(const Value value, evaluate(*node.a));
       if (value.is_string()) {
@@ -179,12 +177,8 @@ Result<Flow> Interpreter::execute_node(const Node& node) {
     case NodeKind::for_: return execute_for(node);
     case NodeKind::set:
     case NodeKind::set_block: return execute_set(node);
-    case NodeKind::macro:
-      assign(node.name, make_macro(node));
-      return Flow::next;
-    case NodeKind::call_block:
-      TT_TRY(execute_call_block(node));
-      return Flow::next;
+    case NodeKind::macro: assign(node.name, make_macro(node)); return Flow::next;
+    case NodeKind::call_block: TT_TRY(execute_call_block(node)); return Flow::next;
     case NodeKind::filter_block: {
       Scope* scope = push_scope(scope_);
       auto text = capture(node.list);
@@ -332,7 +326,8 @@ Result<Flow> Interpreter::run_loop(const Node& node, const Value& iterable, int6
   return Flow::next;
 }
 
-Result<bool> Interpreter::run_iterations(const Node& node, const std::vector<Value>& items, Loop* loop, Scope& scope) {
+Result<bool> Interpreter::run_iterations(const Node& node, const std::vector<Value>& items, Loop* loop,
+                                         Scope& scope) {
   for (size_t i = 0; i < items.size(); ++i) {
     scope.variables.clear();
     if (loop != nullptr) {

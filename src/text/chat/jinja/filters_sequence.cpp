@@ -1,4 +1,5 @@
-// Filters on sequences and mappings. Where Jinja2 returns a generator, so do these, with the items made at once.
+// Filters on sequences and mappings. Where Jinja2 returns a generator, so do these, with the items made at
+// once.
 #include <algorithm>
 
 #include "text/chat/jinja/filters.h"
@@ -23,7 +24,8 @@ Result<Value> default_filter(Interpreter& in, const Value& self, Args& args) {
 
 Result<Value> join(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("join", args, {"d", "attribute"}, 0));
-  TT_ASSIGN(const std::string separator, bound.given(0) ? in.str(*bound[0]) : Result<std::string>(std::string()));
+  TT_ASSIGN(const std::string separator,
+            bound.given(0) ? in.str(*bound[0]) : Result<std::string>(std::string()));
   TT_ASSIGN(const std::vector<Value> items, in.iterate(self));
   std::string out;
   for (size_t i = 0; i < items.size(); ++i) {
@@ -155,7 +157,8 @@ Result<Value> dictsort(Interpreter& in, const Value& self, Args& args) {
   std::vector<Value> keys;
   for (const Dict::Entry& entry : self.as<Dict>()->entries) {
     TT_TRY(in.step());
-    TT_ASSIGN(Value key, fold_case(in, by == "key" ? entry.key : entry.value, in.bool_argument(bound, 0, false)));
+    TT_ASSIGN(Value key,
+              fold_case(in, by == "key" ? entry.key : entry.value, in.bool_argument(bound, 0, false)));
     keys.push_back(std::move(key));
     items.push_back(in.tuple({entry.key, entry.value}));
   }
@@ -210,8 +213,12 @@ Result<Value> extreme(Interpreter& in, const Value& self, Args& args, bool want_
   }
   return items[best];
 }
-Result<Value> min_filter(Interpreter& in, const Value& self, Args& args) { return extreme(in, self, args, false); }
-Result<Value> max_filter(Interpreter& in, const Value& self, Args& args) { return extreme(in, self, args, true); }
+Result<Value> min_filter(Interpreter& in, const Value& self, Args& args) {
+  return extreme(in, self, args, false);
+}
+Result<Value> max_filter(Interpreter& in, const Value& self, Args& args) {
+  return extreme(in, self, args, true);
+}
 
 Result<Value> sum(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("sum", args, {"attribute", "start"}, 0));
@@ -288,7 +295,8 @@ Result<Value> slice(Interpreter& in, const Value& self, Args& args) {
     TT_TRY(in.step());
     const bool extra = i < count % slices;
     const size_t size = static_cast<size_t>(count / slices) + extra;
-    std::vector<Value> row(items.begin() + static_cast<ptrdiff_t>(at), items.begin() + static_cast<ptrdiff_t>(at + size));
+    std::vector<Value> row(items.begin() + static_cast<ptrdiff_t>(at),
+                           items.begin() + static_cast<ptrdiff_t>(at + size));
     at += size;
     if (bound.given(1) && !bound[1]->is_none() && !extra) {
       row.push_back(*bound[1]);
@@ -344,7 +352,8 @@ Result<Value> groupby(Interpreter& in, const Value& self, Args& args) {
 /// Removes and returns the first positional argument, which names a filter or test.
 Result<std::string> take_name(Interpreter& in, Args& args, std::string_view what) {
   if (args.positional.empty() || !args.positional[0].is_string()) {
-    return in.fail(std::string(what) + " needs the name of a " + (what == "map" ? "filter" : "test") + " as text");
+    return in.fail(std::string(what) + " needs the name of a " + (what == "map" ? "filter" : "test") +
+                   " as text");
   }
   std::string name = args.positional[0].as_string();
   args.positional.erase(args.positional.begin());
@@ -368,9 +377,9 @@ Result<Value> map_filter(Interpreter& in, const Value& self, Args& args) {
     return in.iterator({});
   }
   TT_ASSIGN(const std::vector<Value> items, in.iterate(self));
-  const bool by_attribute = args.positional.empty() && std::any_of(args.named.begin(), args.named.end(), [](const auto& named) {
-    return named.first == "attribute";
-  });
+  const bool by_attribute =
+      args.positional.empty() && std::any_of(args.named.begin(), args.named.end(),
+                                             [](const auto& named) { return named.first == "attribute"; });
   if (by_attribute) {
     return map_attribute(in, items, args);
   }
@@ -433,10 +442,18 @@ Result<Value> choose(Interpreter& in, const Value& self, Args& args, bool keep, 
   }
   return in.iterator(std::move(out));
 }
-Result<Value> select(Interpreter& in, const Value& self, Args& args) { return choose(in, self, args, true, false); }
-Result<Value> reject(Interpreter& in, const Value& self, Args& args) { return choose(in, self, args, false, false); }
-Result<Value> selectattr(Interpreter& in, const Value& self, Args& args) { return choose(in, self, args, true, true); }
-Result<Value> rejectattr(Interpreter& in, const Value& self, Args& args) { return choose(in, self, args, false, true); }
+Result<Value> select(Interpreter& in, const Value& self, Args& args) {
+  return choose(in, self, args, true, false);
+}
+Result<Value> reject(Interpreter& in, const Value& self, Args& args) {
+  return choose(in, self, args, false, false);
+}
+Result<Value> selectattr(Interpreter& in, const Value& self, Args& args) {
+  return choose(in, self, args, true, true);
+}
+Result<Value> rejectattr(Interpreter& in, const Value& self, Args& args) {
+  return choose(in, self, args, false, true);
+}
 
 Result<Value> attr(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("attr", args, {"name"}, 1));
@@ -450,11 +467,31 @@ Result<Value> attr(Interpreter& in, const Value& self, Args& args) {
 }  // namespace
 
 static constexpr BuiltinEntry kSequenceFilters[] = {
-    {"attr", attr}, {"batch", batch}, {"count", length_filter}, {"d", default_filter}, {"default", default_filter},
-    {"dictsort", dictsort}, {"first", first}, {"groupby", groupby}, {"items", items_filter}, {"join", join},
-    {"last", last}, {"length", length_filter}, {"list", list_filter}, {"map", map_filter}, {"max", max_filter},
-    {"min", min_filter}, {"reject", reject}, {"rejectattr", rejectattr}, {"reverse", reverse}, {"select", select},
-    {"selectattr", selectattr}, {"slice", slice}, {"sort", sort_filter}, {"sum", sum}, {"unique", unique},
+    {"attr", attr},
+    {"batch", batch},
+    {"count", length_filter},
+    {"d", default_filter},
+    {"default", default_filter},
+    {"dictsort", dictsort},
+    {"first", first},
+    {"groupby", groupby},
+    {"items", items_filter},
+    {"join", join},
+    {"last", last},
+    {"length", length_filter},
+    {"list", list_filter},
+    {"map", map_filter},
+    {"max", max_filter},
+    {"min", min_filter},
+    {"reject", reject},
+    {"rejectattr", rejectattr},
+    {"reverse", reverse},
+    {"select", select},
+    {"selectattr", selectattr},
+    {"slice", slice},
+    {"sort", sort_filter},
+    {"sum", sum},
+    {"unique", unique},
 };
 const std::span<const BuiltinEntry> kSequenceFilterTable(kSequenceFilters);
 

@@ -32,7 +32,8 @@ std::string title_words(std::string_view text) {
   };
   for (size_t i = 0; i < text.size();) {
     const Character c = character_at(text, i);
-    const bool separates = is_space(c.code) || c.code == '-' || c.code == '(' || c.code == '{' || c.code == '[' || c.code == '<';
+    const bool separates =
+        is_space(c.code) || c.code == '-' || c.code == '(' || c.code == '{' || c.code == '[' || c.code == '<';
     if (separates != at_start && i > start) {
       flush(i);
       start = i;
@@ -48,7 +49,8 @@ Result<Value> trim(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("trim", args, {"chars"}, 0));
   TT_ASSIGN(const std::string text, in.str(self));
   const bool has_set = bound.given(0) && !bound[0]->is_none();
-  TT_ASSIGN(const std::string set, has_set ? in.string_argument(bound, 0, "") : Result<std::string>(std::string()));
+  TT_ASSIGN(const std::string set,
+            has_set ? in.string_argument(bound, 0, "") : Result<std::string>(std::string()));
   TT_TRY(in.reserve(text.size() + set.size() * 8));
   const std::string_view set_view = set;
   return in.string(std::string(strip(text, has_set ? &set_view : nullptr, true, true)), self.is_safe());
@@ -146,13 +148,15 @@ Result<Value> truncate(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("truncate", args, {"length", "killwords", "end", "leeway"}, 0));
   TT_ASSIGN(const int64_t length, in.int_argument(bound, 0, 255));
   TT_ASSIGN(const std::string end, in.string_argument(bound, 2, "..."));
-  TT_ASSIGN(const int64_t leeway, bound.given(3) && bound[3]->is_none() ? Result<int64_t>(5) : in.int_argument(bound, 3, 5));
+  TT_ASSIGN(const int64_t leeway,
+            bound.given(3) && bound[3]->is_none() ? Result<int64_t>(5) : in.int_argument(bound, 3, 5));
   const auto end_length = static_cast<int64_t>(count_characters(end));
   if (!self.is_string()) {
     return self.is_undefined() ? Result<Value>(self) : in.fail_type("a string to truncate", self);
   }
   if (length < end_length || leeway < 0) {
-    return in.fail("truncate needs a length of at least " + std::to_string(end_length) + " and no negative leeway");
+    return in.fail("truncate needs a length of at least " + std::to_string(end_length) +
+                   " and no negative leeway");
   }
   TT_ASSIGN(const int64_t count, in.length(self));
   if (count - length <= leeway) {
@@ -195,7 +199,8 @@ Result<Value> format_filter(Interpreter& in, const Value& self, Args& args) {
 }
 
 Result<Value> tojson(Interpreter& in, const Value& self, Args& args) {
-  TT_ASSIGN(const Bound bound, in.bind("tojson", args, {"ensure_ascii", "indent", "separators", "sort_keys"}, 0));
+  TT_ASSIGN(const Bound bound,
+            in.bind("tojson", args, {"ensure_ascii", "indent", "separators", "sort_keys"}, 0));
   JsonStyle style;
   style.ensure_ascii = in.bool_argument(bound, 0, false);
   style.sort_keys = in.bool_argument(bound, 3, false);
@@ -288,7 +293,8 @@ Result<Value> abs_filter(Interpreter& in, const Value& self, Args& args) {
   if (!self.is_integral()) {
     return self.is_undefined() ? in.fail_undefined(self) : in.fail_type("a number", self);
   }
-  return self.as_int() < 0 ? in.binary(Operator::subtract, Value::integer(0), self) : Value::integer(self.as_int());
+  return self.as_int() < 0 ? in.binary(Operator::subtract, Value::integer(0), self)
+                           : Value::integer(self.as_int());
 }
 
 /// Python's round to `digits`, correct for the decimal value of the double.
@@ -351,8 +357,8 @@ Result<Value> round_filter(Interpreter& in, const Value& self, Args& args) {
 
 }  // namespace
 
-Result<Value> replace_checked(Interpreter& in, const std::string& text, const std::string& from, const std::string& to,
-                              int64_t count) {
+Result<Value> replace_checked(Interpreter& in, const std::string& text, const std::string& from,
+                              const std::string& to, int64_t count) {
   TT_TRY(in.step(text.size() / 16));
   uint64_t matches = count_matches(text, from);
   matches = count < 0 ? matches : std::min(matches, static_cast<uint64_t>(count));
@@ -361,11 +367,27 @@ Result<Value> replace_checked(Interpreter& in, const std::string& text, const st
 }
 
 static constexpr BuiltinEntry kTextFilters[] = {
-    {"abs", abs_filter}, {"capitalize", convert<capitalize>}, {"center", center}, {"e", escape}, {"escape", escape},
-    {"float", float_filter}, {"forceescape", force_escape}, {"format", format_filter}, {"indent", indent},
-    {"int", int_filter}, {"lower", convert<to_lower>}, {"replace", replace}, {"round", round_filter}, {"safe", safe},
-    {"string", string_filter}, {"title", convert<title_words>}, {"tojson", tojson}, {"trim", trim},
-    {"truncate", truncate}, {"upper", convert<to_upper>}, {"wordcount", wordcount},
+    {"abs", abs_filter},
+    {"capitalize", convert<capitalize>},
+    {"center", center},
+    {"e", escape},
+    {"escape", escape},
+    {"float", float_filter},
+    {"forceescape", force_escape},
+    {"format", format_filter},
+    {"indent", indent},
+    {"int", int_filter},
+    {"lower", convert<to_lower>},
+    {"replace", replace},
+    {"round", round_filter},
+    {"safe", safe},
+    {"string", string_filter},
+    {"title", convert<title_words>},
+    {"tojson", tojson},
+    {"trim", trim},
+    {"truncate", truncate},
+    {"upper", convert<to_upper>},
+    {"wordcount", wordcount},
 };
 const std::span<const BuiltinEntry> kTextFilterTable(kTextFilters);
 

@@ -15,8 +15,8 @@ constexpr int64_t kMaxPrecision = 400;
 
 struct Spec {
   std::string fill = " ";
-  char align = 0;       // '<', '>', '^', '=' or none
-  char sign = '-';      // '-', '+' or ' '
+  char align = 0;   // '<', '>', '^', '=' or none
+  char sign = '-';  // '-', '+' or ' '
   bool alternate = false;
   bool comma = false;
   int64_t width = 0;
@@ -80,7 +80,9 @@ std::string write_integer(int64_t value, const Spec& spec) {
 std::string write_real(double value, const Spec& spec) {
   std::string text;
   if (spec.type == 0) {
-    text = spec.precision < 0 ? format_real(std::fabs(value)) : printf_real(std::fabs(value), std::max<int64_t>(spec.precision, 1), 'g', false);
+    text = spec.precision < 0
+               ? format_real(std::fabs(value))
+               : printf_real(std::fabs(value), std::max<int64_t>(spec.precision, 1), 'g', false);
   } else if (spec.type == '%') {
     text = printf_real(std::fabs(value) * 100, spec.precision, 'f', spec.alternate) + "%";
   } else {
@@ -190,8 +192,14 @@ Result<std::string> Interpreter::printf_format(const std::string& format, const 
     for (; i < format.size() && std::string_view("#0- +").find(format[i]) != std::string_view::npos; ++i) {
       switch (format[i]) {
         case '#': spec.alternate = true; break;
-        case '0': spec.fill = spec.align == '<' ? " " : "0"; spec.align = spec.align == '<' ? '<' : '='; break;
-        case '-': spec.align = '<'; spec.fill = " "; break;
+        case '0':
+          spec.fill = spec.align == '<' ? " " : "0";
+          spec.align = spec.align == '<' ? '<' : '=';
+          break;
+        case '-':
+          spec.align = '<';
+          spec.fill = " ";
+          break;
         default: spec.sign = spec.sign == '+' ? '+' : format[i];
       }
     }
@@ -231,7 +239,8 @@ Result<std::string> Interpreter::printf_format(const std::string& format, const 
       out += '%';
       continue;
     }
-    if (spec.width > kMaxWidth || (spec.precision > kMaxPrecision && type != 's' && type != 'r' && type != 'a')) {
+    if (spec.width > kMaxWidth ||
+        (spec.precision > kMaxPrecision && type != 's' && type != 'r' && type != 'a')) {
       return fail("a width or precision of the format is too large", ErrorKind::limit_exceeded);
     }
     TT_TRY(reserve(static_cast<uint64_t>(spec.width) + 1024));
@@ -244,7 +253,7 @@ Result<std::string> Interpreter::printf_format(const std::string& format, const 
     spec.type = type == 'i' || type == 'u' ? 'd' : type;
     if (spec.type == 's' || spec.type == 'r' || spec.type == 'a') {
       TT_ASSIGN(std::string text, type == 's' ? str(*value) : repr(*value));
-      if (spec.align == '=' ) {
+      if (spec.align == '=') {
         spec.align = '>';
         spec.fill = " ";
       }
@@ -273,7 +282,8 @@ Result<std::string> Interpreter::printf_format(const std::string& format, const 
       if (value->is(Kind::real) && (spec.type != 'd' || !(std::fabs(value->as_double()) < 9.2e18))) {
         return fail_type("an integer for the format", *value);
       }
-      out += write_integer(value->is(Kind::real) ? static_cast<int64_t>(value->as_double()) : value->as_int(), spec);
+      out += write_integer(value->is(Kind::real) ? static_cast<int64_t>(value->as_double()) : value->as_int(),
+                           spec);
     } else if (std::string_view("eEfFgG").find(spec.type) != std::string_view::npos) {
       out += write_real(value->as_double(), spec);
     } else {
@@ -349,7 +359,8 @@ Result<std::string> Interpreter::brace_format(const std::string& format, const A
           return fail("a field of the format is broken");
         }
         const std::string key = field.substr(at + 1, end - at - 1);
-        const bool numeric = !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
+        const bool numeric =
+            !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
         TT_ASSIGN(value, get_item(value, numeric ? Value::integer(std::stol(key)) : string(key)));
         at = end + 1;
       }

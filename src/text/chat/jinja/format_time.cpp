@@ -7,9 +7,11 @@
 namespace tattletale::jinja {
 namespace {
 
-constexpr std::string_view kDays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-constexpr std::string_view kMonths[] = {"January", "February", "March",     "April",   "May",      "June",
-                                        "July",    "August",   "September", "October", "November", "December"};
+constexpr std::string_view kDays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                      "Thursday", "Friday", "Saturday"};
+constexpr std::string_view kMonths[] = {"January",   "February", "March",    "April",
+                                        "May",       "June",     "July",     "August",
+                                        "September", "October",  "November", "December"};
 
 struct Moment {
   int year, month, day, hour, minute, second, week_day, year_day;  // month and day from 1, year_day from 0
@@ -17,7 +19,8 @@ struct Moment {
 
 std::string number(int64_t value, int width, char fill = '0') {
   char buffer[32];
-  std::snprintf(buffer, sizeof buffer, fill == '0' ? "%0*lld" : "%*lld", width, static_cast<long long>(value));
+  std::snprintf(buffer, sizeof buffer, fill == '0' ? "%0*lld" : "%*lld", width,
+                static_cast<long long>(value));
   return buffer;
 }
 
@@ -28,10 +31,14 @@ Moment moment_of(int64_t seconds) {
   const year_month_day civil(date);
   const int64_t rest = (time - date).count();
   const sys_days new_year = sys_days(civil.year() / January / 1);
-  return {static_cast<int>(civil.year()), static_cast<int>(static_cast<unsigned>(civil.month())),
-          static_cast<int>(static_cast<unsigned>(civil.day())), static_cast<int>(rest / 3600),
-          static_cast<int>(rest / 60 % 60), static_cast<int>(rest % 60),
-          static_cast<int>(weekday(date).c_encoding()), static_cast<int>((date - new_year).count())};
+  return {static_cast<int>(civil.year()),
+          static_cast<int>(static_cast<unsigned>(civil.month())),
+          static_cast<int>(static_cast<unsigned>(civil.day())),
+          static_cast<int>(rest / 3600),
+          static_cast<int>(rest / 60 % 60),
+          static_cast<int>(rest % 60),
+          static_cast<int>(weekday(date).c_encoding()),
+          static_cast<int>((date - new_year).count())};
 }
 
 /// ISO 8601 week and its year.
@@ -114,7 +121,8 @@ std::string format_time(std::string_view format, int64_t local_seconds) {
     if (format[i] == '-' && i + 1 < format.size()) {  // glibc: no padding
       const std::string text = field(format[++i], moment, local_seconds);
       const size_t start = text.find_first_not_of("0 ");
-      out += start == std::string::npos ? text.substr(text.empty() ? 0 : text.size() - 1) : text.substr(start);
+      out +=
+          start == std::string::npos ? text.substr(text.empty() ? 0 : text.size() - 1) : text.substr(start);
       continue;
     }
     out += field(format[i], moment, local_seconds);

@@ -1,4 +1,5 @@
-// Global functions: Jinja2's range, dict, namespace, cycler and joiner; transformers' raise_exception and strftime_now.
+// Global functions: Jinja2's range, dict, namespace, cycler and joiner; transformers' raise_exception and
+// strftime_now.
 #include <chrono>
 
 #include "text/chat/jinja/filters.h"
@@ -33,7 +34,8 @@ Result<Value> range(Interpreter& in, const Value&, Args& args) {
   object->step = numbers[2];
   const int64_t length = object->length();
   if (length < 0 || length > kMaxRange) {
-    return in.fail("a range may have at most " + std::to_string(kMaxRange) + " numbers", ErrorKind::limit_exceeded);
+    return in.fail("a range may have at most " + std::to_string(kMaxRange) + " numbers",
+                   ErrorKind::limit_exceeded);
   }
   return Value::object(Kind::range, object);
 }
@@ -57,7 +59,8 @@ Result<bool> fill_dict(Interpreter& in, Dict& out, Args& args, std::string_view 
       for (const Value& pair : pairs) {
         TT_ASSIGN(const std::vector<Value> parts, in.iterate(pair));
         if (parts.size() != 2) {
-          return in.fail(std::string(function) + " needs pairs, found " + std::to_string(parts.size()) + " items");
+          return in.fail(std::string(function) + " needs pairs, found " + std::to_string(parts.size()) +
+                         " items");
         }
         TT_TRY(in.dict_set(out, parts[0], parts[1]));
       }
@@ -121,8 +124,13 @@ Result<Value> strftime_now(Interpreter& in, const Value&, Args& args) {
 }  // namespace
 
 static constexpr BuiltinEntry kGlobals[] = {
-    {"cycler", cycler}, {"dict", dict}, {"joiner", joiner}, {"namespace", name_space},
-    {"raise_exception", raise_exception}, {"range", range}, {"strftime_now", strftime_now},
+    {"cycler", cycler},
+    {"dict", dict},
+    {"joiner", joiner},
+    {"namespace", name_space},
+    {"raise_exception", raise_exception},
+    {"range", range},
+    {"strftime_now", strftime_now},
 };
 const std::span<const BuiltinEntry> kGlobalTable(kGlobals);
 

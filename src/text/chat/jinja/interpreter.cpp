@@ -26,8 +26,9 @@ Interpreter::~Interpreter() = default;
 
 Result<std::string> Interpreter::render(const Json& context) {
   if (!context.is_object()) {
-    return make_error(ErrorKind::invalid_argument, program_.name,
-                      std::string("the context of a template must be an object, found ") + context.type_name());
+    return make_error(
+        ErrorKind::invalid_argument, program_.name,
+        std::string("the context of a template must be an object, found ") + context.type_name());
   }
   for (const auto& [key, json] : context.items()) {
     auto id = program_.name_ids.find(key);
@@ -51,7 +52,9 @@ Error Interpreter::fail(std::string what, ErrorKind kind) const {
   return make_error(kind, place_of(program_.name, program_.source, at_), std::move(what));
 }
 
-Error Interpreter::fail_undefined(const Value& undefined) const { return fail(undefined.as_string()); }
+Error Interpreter::fail_undefined(const Value& undefined) const {
+  return fail(undefined.as_string());
+}
 
 Error Interpreter::fail_type(std::string_view expected, const Value& found) const {
   return fail("expected " + std::string(expected) + ", found " + std::string(type_name(found)));
@@ -60,7 +63,8 @@ Error Interpreter::fail_type(std::string_view expected, const Value& found) cons
 Result<bool> Interpreter::step(uint64_t count) {
   steps_ += count;
   if (steps_ > limits_.max_steps) [[unlikely]] {
-    return fail("the template takes more than " + std::to_string(limits_.max_steps) + " steps; is there an endless loop?",
+    return fail("the template takes more than " + std::to_string(limits_.max_steps) +
+                    " steps; is there an endless loop?",
                 ErrorKind::limit_exceeded);
   }
   if (account_.live_bytes + container_bytes_ + captured_bytes_ > limits_.max_value_bytes) [[unlikely]] {
@@ -72,8 +76,9 @@ Result<bool> Interpreter::step(uint64_t count) {
 Result<bool> Interpreter::reserve(uint64_t bytes) {
   const uint64_t used = account_.live_bytes + container_bytes_ + captured_bytes_;
   if (bytes > limits_.max_value_bytes || used + bytes > limits_.max_value_bytes) {
-    return fail("the values of the template take more than " + std::to_string(limits_.max_value_bytes) + " bytes",
-                ErrorKind::limit_exceeded);
+    return fail(
+        "the values of the template take more than " + std::to_string(limits_.max_value_bytes) + " bytes",
+        ErrorKind::limit_exceeded);
   }
   steps_ += bytes / 64;
   if (steps_ > limits_.max_steps) {
@@ -104,7 +109,9 @@ Value Interpreter::undefined(std::string message) {
   return Value::text(Kind::undefined, object);
 }
 
-Value Interpreter::undefined_name(std::string_view name) { return undefined("'" + std::string(name) + "' is undefined"); }
+Value Interpreter::undefined_name(std::string_view name) {
+  return undefined("'" + std::string(name) + "' is undefined");
+}
 
 Value Interpreter::list(std::vector<Value> items) {
   List* object = make<List>();

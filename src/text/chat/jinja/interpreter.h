@@ -22,7 +22,8 @@ struct Variable {
   Value value;
 };
 
-/// The variables of one frame (loop body, macro call, with block). The template's own frame is Interpreter::root_.
+/// The variables of one frame (loop body, macro call, with block). The template's own frame is
+/// Interpreter::root_.
 struct Scope {
   std::vector<Variable> variables;
   Scope* parent = nullptr;
@@ -127,8 +128,8 @@ class Interpreter {
 
   // Arguments of builtins
   /// Sorts args into named parameters (at most 6); the first `num_required` must be there.
-  Result<Bound> bind(std::string_view function, const Args& args, std::initializer_list<std::string_view> parameters,
-                     size_t num_required);
+  Result<Bound> bind(std::string_view function, const Args& args,
+                     std::initializer_list<std::string_view> parameters, size_t num_required);
   Result<int64_t> to_int(const Value& value);
   Result<int64_t> int_argument(const Bound& bound, size_t i, int64_t fallback);
   Result<std::string> string_argument(const Bound& bound, size_t i, std::string_view fallback);
@@ -209,10 +210,10 @@ class Interpreter {
   uint64_t captured_bytes_ = 0;
   std::string* out_ = nullptr;
   bool capturing_ = false;
-  Scope* scope_ = nullptr;         // null: the root frame
-  std::vector<bool> root_set_;     // by NameId
-  std::vector<Value> root_;        // by NameId
-  std::vector<Value> constants_;   // by string index, made when first used
+  Scope* scope_ = nullptr;        // null: the root frame
+  std::vector<bool> root_set_;    // by NameId
+  std::vector<Value> root_;       // by NameId
+  std::vector<Value> constants_;  // by string index, made when first used
   std::vector<bool> constant_made_;
   std::vector<std::unique_ptr<Object>> objects_;
   std::vector<std::unique_ptr<Scope>> scopes_;

@@ -1,4 +1,5 @@
-// Source: the lexical rules of Jinja2 3.1 with trim_blocks and lstrip_blocks on (its documentation and behaviour).
+// Source: the lexical rules of Jinja2 3.1 with trim_blocks and lstrip_blocks on (its documentation and
+// behaviour).
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,13 +11,18 @@
 namespace tattletale::jinja {
 namespace {
 
-bool is_digit_char(char c) { return c >= '0' && c <= '9'; }
+bool is_digit_char(char c) {
+  return c >= '0' && c <= '9';
+}
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit_char(c) || c == '_' ||
          static_cast<uint8_t>(c) >= 0x80;
 }
 int hex_digit(char c) {
-  return is_digit_char(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return is_digit_char(c)       ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 class Lexer {
@@ -161,7 +167,8 @@ class Lexer {
 
   Result<bool> lex_raw(size_t tag) {
     const size_t start = position_;
-    for (size_t end = source_.find("{%", start); end != std::string_view::npos; end = source_.find("{%", end + 1)) {
+    for (size_t end = source_.find("{%", start); end != std::string_view::npos;
+         end = source_.find("{%", end + 1)) {
       position_ = end + 2;
       const char sign = take_sign();
       skip_space();
@@ -214,9 +221,9 @@ class Lexer {
   }
 
   Result<bool> lex_operator(std::string& expected) {
-    static constexpr std::string_view kOperators[] = {"**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*",
-                                                      "%",  "~",  "[",  "]",  "(",  ")",  "{", "}", ">", "<",
-                                                      "=",  ".",  ":",  "|",  ",",  ";"};
+    static constexpr std::string_view kOperators[] = {"**", "//", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                      "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                      ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
     for (std::string_view op : kOperators) {
       if (!at(op)) {
         continue;
@@ -226,8 +233,9 @@ class Lexer {
         expected += c == '(' ? ')' : c == '[' ? ']' : '}';
       } else if (c == ')' || c == ']' || c == '}') {
         if (expected.empty() || expected.back() != c) {
-          return error(position_, "unexpected \"" + std::string(op) + "\"" +
-                                      (expected.empty() ? "" : std::string(", expected \"") + expected.back() + "\""));
+          return error(position_,
+                       "unexpected \"" + std::string(op) + "\"" +
+                           (expected.empty() ? "" : std::string(", expected \"") + expected.back() + "\""));
         }
         expected.pop_back();
       }
@@ -238,7 +246,8 @@ class Lexer {
     return error(position_, "unexpected character '" + std::string(1, source_[position_]) + "' in a tag");
   }
 
-  /// Digits with single underscores between them, from `from`; the end of the run, or `from` when there is none.
+  /// Digits with single underscores between them, from `from`; the end of the run, or `from` when there is
+  /// none.
   size_t digits_end(size_t from, int base) const {
     size_t end = from;
     for (size_t i = from; i < source_.size(); ++i) {
@@ -296,7 +305,8 @@ class Lexer {
     if (real) {
       auto [last, fault] = std::from_chars(text.data(), text.data() + text.size(), token.real);
       if (fault == std::errc::result_out_of_range) {
-        token.real = text.find("e-") == std::string::npos && text.find("E-") == std::string::npos ? HUGE_VAL : 0.0;
+        token.real =
+            text.find("e-") == std::string::npos && text.find("E-") == std::string::npos ? HUGE_VAL : 0.0;
       }
     } else {
       auto [last, fault] = std::from_chars(text.data(), text.data() + text.size(), token.integer, base);
@@ -344,7 +354,9 @@ class Lexer {
     }
     if (c >= '0' && c <= '7') {
       uint32_t code = static_cast<uint32_t>(c - '0');
-      for (int i = 0; i < 2 && position_ < source_.size() && source_[position_] >= '0' && source_[position_] <= '7'; ++i) {
+      for (int i = 0;
+           i < 2 && position_ < source_.size() && source_[position_] >= '0' && source_[position_] <= '7';
+           ++i) {
         code = code * 8 + static_cast<uint32_t>(source_[position_++] - '0');
       }
       append_character(out, code);
@@ -356,7 +368,8 @@ class Lexer {
       for (int i = 0; i < num_digits; ++i) {
         const int digit = position_ < source_.size() ? hex_digit(source_[position_]) : -1;
         if (digit < 0) {
-          return error(position_, "a \\" + std::string(1, c) + " escape needs " + std::to_string(num_digits) + " hex digits");
+          return error(position_, "a \\" + std::string(1, c) + " escape needs " + std::to_string(num_digits) +
+                                      " hex digits");
         }
         code = code * 16 + static_cast<uint32_t>(digit);
         ++position_;
@@ -408,6 +421,8 @@ std::string place_of(std::string_view name, std::string_view source, uint32_t of
   return std::string(name) + ":" + std::to_string(line) + ":" + std::to_string(column);
 }
 
-Result<std::vector<Token>> lex(std::string_view source, std::string_view name) { return Lexer(source, name).run(); }
+Result<std::vector<Token>> lex(std::string_view source, std::string_view name) {
+  return Lexer(source, name).run();
+}
 
 }  // namespace tattletale::jinja

@@ -1,4 +1,5 @@
-// The methods of dict, list and tuple that do not change them. The others do not exist in the immutable sandbox.
+// The methods of dict, list and tuple that do not change them. The others do not exist in the immutable
+// sandbox.
 #include <algorithm>
 
 #include "text/chat/jinja/filters.h"
@@ -74,7 +75,10 @@ Result<Value> index(Interpreter& in, const Value& self, Args& args) {
 }  // namespace
 
 static constexpr BuiltinEntry kDictMethods[] = {
-    {"copy", copy_dict}, {"get", get}, {"items", view_method<DictView::items>}, {"keys", view_method<DictView::keys>},
+    {"copy", copy_dict},
+    {"get", get},
+    {"items", view_method<DictView::items>},
+    {"keys", view_method<DictView::keys>},
     {"values", view_method<DictView::values>},
 };
 static constexpr BuiltinEntry kListMethods[] = {{"copy", copy_list}, {"count", count}, {"index", index}};

@@ -20,10 +20,12 @@ template <bool kLeft, bool kRight>
 Result<Value> strip_method(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("strip", args, {""}, 0));
   const bool has_set = bound.given(0) && !bound[0]->is_none();
-  TT_ASSIGN(const std::string set, has_set ? in.string_argument(bound, 0, "") : Result<std::string>(std::string()));
+  TT_ASSIGN(const std::string set,
+            has_set ? in.string_argument(bound, 0, "") : Result<std::string>(std::string()));
   const std::string_view set_view = set;
   TT_TRY(in.reserve(self.as_string().size() + set.size() * 8));
-  return in.string(std::string(strip(self.as_string(), has_set ? &set_view : nullptr, kLeft, kRight)), self.is_safe());
+  return in.string(std::string(strip(self.as_string(), has_set ? &set_view : nullptr, kLeft, kRight)),
+                   self.is_safe());
 }
 
 Result<Value> pieces(Interpreter& in, std::vector<std::string_view> parts, bool reversed) {
@@ -71,7 +73,8 @@ std::vector<std::string_view> split_space_right(std::string_view text, int64_t l
       break;
     }
     size_t start = text.size();
-    while (!starts.empty() && (starts.back() >= text.size() || !is_space(character_at(text, starts.back()).code))) {
+    while (!starts.empty() &&
+           (starts.back() >= text.size() || !is_space(character_at(text, starts.back()).code))) {
       start = std::min(start, starts.back());
       starts.pop_back();
     }
@@ -154,14 +157,16 @@ Result<Value> partition(Interpreter& in, const Value& self, Args& args) {
   TT_TRY(in.reserve(text.size()));
   const size_t at = kRight ? text.rfind(separator) : find_text(text, separator);
   if (at == std::string::npos) {
-    return kRight ? in.tuple({in.string(""), in.string(""), self}) : in.tuple({self, in.string(""), in.string("")});
+    return kRight ? in.tuple({in.string(""), in.string(""), self})
+                  : in.tuple({self, in.string(""), in.string("")});
   }
-  return in.tuple({in.string(text.substr(0, at)), in.string(separator), in.string(text.substr(at + separator.size()))});
+  return in.tuple(
+      {in.string(text.substr(0, at)), in.string(separator), in.string(text.substr(at + separator.size()))});
 }
 
 /// The bytes of text between character positions given as Python's optional start and end.
-Result<bool> bounds(Interpreter& in, const Value& self, const Bound& bound, size_t first, size_t& from, size_t& to,
-                    bool& empty) {
+Result<bool> bounds(Interpreter& in, const Value& self, const Bound& bound, size_t first, size_t& from,
+                    size_t& to, bool& empty) {
   const std::string& text = self.as_string();
   from = 0;
   to = text.size();
@@ -200,7 +205,8 @@ Result<Value> has_affix(Interpreter& in, const Value& self, Args& args) {
     if (!candidate.is_string()) {
       return in.fail_type("a string or a tuple of strings to look for", candidate);
     }
-    if (!empty && (kSuffix ? text.ends_with(candidate.as_string()) : text.starts_with(candidate.as_string()))) {
+    if (!empty &&
+        (kSuffix ? text.ends_with(candidate.as_string()) : text.starts_with(candidate.as_string()))) {
       return Value::boolean(true);
     }
   }
@@ -301,7 +307,8 @@ Result<Value> zfill(Interpreter& in, const Value& self, Args& args) {
   const std::string& text = self.as_string();
   TT_TRY(in.reserve(text.size() + static_cast<uint64_t>(std::max<int64_t>(width, 0))));
   const bool has_sign = text.starts_with('-') || text.starts_with('+');
-  return in.string(text.substr(0, has_sign) + pad(std::string_view(text).substr(has_sign), width - has_sign, '>', "0"));
+  return in.string(text.substr(0, has_sign) +
+                   pad(std::string_view(text).substr(has_sign), width - has_sign, '>', "0"));
 }
 
 template <bool (*kPredicate)(uint32_t)>
@@ -319,8 +326,12 @@ Result<Value> all_are(Interpreter& in, const Value& self, Args& args) {
   return Value::boolean(!text.empty());
 }
 
-bool is_alphanumeric(uint32_t code) { return is_alphabetic(code) || is_numeric(code); }
-bool is_ascii(uint32_t code) { return code < 128; }
+bool is_alphanumeric(uint32_t code) {
+  return is_alphabetic(code) || is_numeric(code);
+}
+bool is_ascii(uint32_t code) {
+  return code < 128;
+}
 
 Result<Value> isascii(Interpreter& in, const Value& self, Args& args) {
   return self.as_string().empty() ? Value::boolean(true) : all_are<is_ascii>(in, self, args);
@@ -400,18 +411,49 @@ Result<Value> format(Interpreter& in, const Value& self, Args& args) {
 }  // namespace
 
 static constexpr BuiltinEntry kStringMethods[] = {
-    {"capitalize", convert<capitalize>}, {"casefold", convert<to_lower>}, {"center", justify<'c'>}, {"count", count},
-    {"endswith", has_affix<true>}, {"expandtabs", expandtabs}, {"find", find_method<false, false>}, {"format", format},
-    {"index", find_method<false, true>}, {"isalnum", all_are<is_alphanumeric>}, {"isalpha", all_are<is_alphabetic>},
-    {"isascii", isascii}, {"isdecimal", all_are<is_decimal>}, {"isdigit", all_are<is_digit>},
-    {"isidentifier", isidentifier}, {"islower", is_case<false>}, {"isnumeric", all_are<is_numeric>},
-    {"isprintable", isprintable}, {"isspace", all_are<is_space>}, {"istitle", istitle}, {"isupper", is_case<true>},
-    {"join", join}, {"ljust", justify<'<'>}, {"lower", convert<to_lower>}, {"lstrip", strip_method<true, false>},
-    {"partition", partition<false>}, {"removeprefix", remove_affix<false>}, {"removesuffix", remove_affix<true>},
-    {"replace", replace}, {"rfind", find_method<true, false>}, {"rindex", find_method<true, true>},
-    {"rjust", justify<'>'>}, {"rpartition", partition<true>}, {"rsplit", rsplit}, {"rstrip", strip_method<false, true>},
-    {"split", split}, {"splitlines", splitlines}, {"startswith", has_affix<false>}, {"strip", strip_method<true, true>},
-    {"swapcase", convert<swap_case>}, {"title", convert<to_title>}, {"upper", convert<to_upper>}, {"zfill", zfill},
+    {"capitalize", convert<capitalize>},
+    {"casefold", convert<to_lower>},
+    {"center", justify<'c'>},
+    {"count", count},
+    {"endswith", has_affix<true>},
+    {"expandtabs", expandtabs},
+    {"find", find_method<false, false>},
+    {"format", format},
+    {"index", find_method<false, true>},
+    {"isalnum", all_are<is_alphanumeric>},
+    {"isalpha", all_are<is_alphabetic>},
+    {"isascii", isascii},
+    {"isdecimal", all_are<is_decimal>},
+    {"isdigit", all_are<is_digit>},
+    {"isidentifier", isidentifier},
+    {"islower", is_case<false>},
+    {"isnumeric", all_are<is_numeric>},
+    {"isprintable", isprintable},
+    {"isspace", all_are<is_space>},
+    {"istitle", istitle},
+    {"isupper", is_case<true>},
+    {"join", join},
+    {"ljust", justify<'<'>},
+    {"lower", convert<to_lower>},
+    {"lstrip", strip_method<true, false>},
+    {"partition", partition<false>},
+    {"removeprefix", remove_affix<false>},
+    {"removesuffix", remove_affix<true>},
+    {"replace", replace},
+    {"rfind", find_method<true, false>},
+    {"rindex", find_method<true, true>},
+    {"rjust", justify<'>'>},
+    {"rpartition", partition<true>},
+    {"rsplit", rsplit},
+    {"rstrip", strip_method<false, true>},
+    {"split", split},
+    {"splitlines", splitlines},
+    {"startswith", has_affix<false>},
+    {"strip", strip_method<true, true>},
+    {"swapcase", convert<swap_case>},
+    {"title", convert<to_title>},
+    {"upper", convert<to_upper>},
+    {"zfill", zfill},
 };
 const std::span<const BuiltinEntry> kStringMethodTable(kStringMethods);
 

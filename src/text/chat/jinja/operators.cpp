@@ -32,7 +32,8 @@ Result<Value> Interpreter::binary(Operator op, const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) {
     return arithmetic(op, a, b);
   }
-  if (op == Operator::add && ((a.is_string() && b.is_string()) || (a.is_sequence() && a.kind() == b.kind()))) {
+  if (op == Operator::add &&
+      ((a.is_string() && b.is_string()) || (a.is_sequence() && a.kind() == b.kind()))) {
     return add(a, b);
   }
   if (op == Operator::multiply && ((a.is_integral() && (b.is_string() || b.is_sequence())) ||

@@ -36,7 +36,8 @@ NodeResult Parser::parse_tuple(bool with_condition, std::string_view end_name, b
 NodeResult Parser::parse_expression(bool with_condition) {
   const DepthGuard guard(*this);
   if (guard.too_deep()) {
-    return error(current(), "expressions are nested deeper than " + std::to_string(kMaxSyntaxDepth) + " levels",
+    return error(current(),
+                 "expressions are nested deeper than " + std::to_string(kMaxSyntaxDepth) + " levels",
                  ErrorKind::limit_exceeded);
   }
   return with_condition ? parse_conditional() : parse_or();
@@ -128,8 +129,8 @@ NodeResult Parser::parse_compare() {
   Node* node = nullptr;
   while (true) {
     static constexpr std::pair<std::string_view, Operator> kOperators[] = {
-        {"==", Operator::equal},   {"!=", Operator::not_equal},     {"<", Operator::less},
-        {"<=", Operator::less_equal}, {">", Operator::greater}, {">=", Operator::greater_equal}};
+        {"==", Operator::equal},      {"!=", Operator::not_equal}, {"<", Operator::less},
+        {"<=", Operator::less_equal}, {">", Operator::greater},    {">=", Operator::greater_equal}};
     bool found = false;
     Operator op = Operator::in;
     for (const auto& [text, candidate] : kOperators) {
@@ -173,7 +174,8 @@ NodeResult Parser::parse_sum() {
   while (at_op("+") || at_op("-")) {
     const Token& token = next();
     TT_ASSIGN(Node * right, parse_concat());
-    TT_ASSIGN(left, make_binary(token.view == "+" ? Operator::add : Operator::subtract, left, right, token.offset));
+    TT_ASSIGN(left,
+              make_binary(token.view == "+" ? Operator::add : Operator::subtract, left, right, token.offset));
   }
   return left;
 }
@@ -237,8 +239,8 @@ NodeResult Parser::parse_unary(bool with_filter) {
   return with_filter ? parse_filters_and_tests(node) : NodeResult(node);
 }
 
-/// constant_*: flag, integer, real, constant.  name: name.  namespace_target: name of the variable, constant as
-/// a name id of the attribute.
+/// constant_*: flag, integer, real, constant.  name: name.  namespace_target: name of the variable, constant
+/// as a name id of the attribute.
 NodeResult Parser::parse_primary(bool allow_namespace) {
   const Token& token = current();
   if (token.kind == TokenKind::name) {
@@ -446,7 +448,8 @@ Result<bool> Parser::parse_arguments(Node& call) {
     }
     first = false;
     const Token& token = current();
-    const bool is_keyword = token.kind == TokenKind::name && look().kind == TokenKind::op && look().view == "=";
+    const bool is_keyword =
+        token.kind == TokenKind::name && look().kind == TokenKind::op && look().view == "=";
     bool allowed = call.dyn_kwargs == nullptr;
     if (skip_op("*")) {
       allowed = allowed && call.dyn_args == nullptr;
@@ -468,8 +471,9 @@ Result<bool> Parser::parse_arguments(Node& call) {
       call.list.push_back(value);
     }
     if (!allowed) {
-      return error(token, "this argument may not stand here: positional, named, *list and **dict arguments come in "
-                          "that order, each name once");
+      return error(token,
+                   "this argument may not stand here: positional, named, *list and **dict arguments come in "
+                   "that order, each name once");
     }
   }
   next();

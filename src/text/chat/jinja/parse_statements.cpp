@@ -5,9 +5,12 @@
 
 namespace tattletale::jinja {
 
-Result<std::vector<const Node*>> Parser::parse_template() { return parse_until({}); }
+Result<std::vector<const Node*>> Parser::parse_template() {
+  return parse_until({});
+}
 
-/// Nodes up to a block tag named in end_tags, which stays current; without end tags, to the end of the template.
+/// Nodes up to a block tag named in end_tags, which stays current; without end tags, to the end of the
+/// template.
 Result<std::vector<const Node*>> Parser::parse_until(EndTags end_tags) {
   std::vector<const Node*> body;
   while (current().kind != TokenKind::end) {
@@ -51,7 +54,8 @@ Result<std::vector<const Node*>> Parser::parse_closed_body(std::string_view end_
 NodeResult Parser::parse_statement() {
   const DepthGuard guard(*this);
   if (guard.too_deep()) {
-    return error(current(), "statements are nested deeper than " + std::to_string(kMaxSyntaxDepth) + " levels",
+    return error(current(),
+                 "statements are nested deeper than " + std::to_string(kMaxSyntaxDepth) + " levels",
                  ErrorKind::limit_exceeded);
   }
   if (current().kind != TokenKind::name) {

@@ -111,7 +111,9 @@ Result<bool> Parser::bind_builtin(Node& node, std::string_view name, bool is_fil
   node.name = program_.intern(name);
   node.builtin = is_filter ? find_filter(name) : find_test(name);
   if (node.builtin == nullptr && !optional_branch_) {
-    return error(at, std::string("there is no ") + (is_filter ? "filter" : "test") + " named \"" + std::string(name) + "\"",
+    return error(at,
+                 std::string("there is no ") + (is_filter ? "filter" : "test") + " named \"" +
+                     std::string(name) + "\"",
                  ErrorKind::unsupported);
   }
   return true;

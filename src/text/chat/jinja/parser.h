@@ -28,7 +28,9 @@ class Parser {
   const Token& look() const { return tokens_[position_ + 1 < tokens_.size() ? position_ + 1 : position_]; }
   const Token& next();
   bool at_op(std::string_view op) const { return current().kind == TokenKind::op && current().view == op; }
-  bool at_name(std::string_view name) const { return current().kind == TokenKind::name && current().view == name; }
+  bool at_name(std::string_view name) const {
+    return current().kind == TokenKind::name && current().view == name;
+  }
   bool skip_op(std::string_view op);
   bool skip_name(std::string_view name);
   Result<bool> expect_op(std::string_view op);

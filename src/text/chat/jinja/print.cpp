@@ -61,7 +61,11 @@ void append_quoted(std::string& out, std::string_view text) {
     } else if (is_printable(c.code) || c.code > 0x10FFFF) {
       out += text.substr(i, c.num_bytes);
     } else {
-      std::snprintf(buffer, sizeof buffer, c.code < 0x100 ? "\\x%02x" : c.code < 0x10000 ? "\\u%04x" : "\\U%08x", c.code);
+      std::snprintf(buffer, sizeof buffer,
+                    c.code < 0x100     ? "\\x%02x"
+                    : c.code < 0x10000 ? "\\u%04x"
+                                       : "\\U%08x",
+                    c.code);
       out += buffer;
     }
     i += c.num_bytes;
@@ -193,7 +197,8 @@ void append_json_string(std::string& out, std::string_view text, bool ensure_asc
         out += buffer;
       } else {
         const uint32_t rest = c.code - 0x10000;
-        std::snprintf(buffer, sizeof buffer, "\\u%04x\\u%04x", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
+        std::snprintf(buffer, sizeof buffer, "\\u%04x\\u%04x", 0xD800 + (rest >> 10),
+                      0xDC00 + (rest & 0x3FF));
         out += buffer;
       }
     } else {
@@ -214,7 +219,9 @@ void append_json_break(std::string& out, const JsonStyle& style, int level) {
 }
 
 std::string json_real(double value) {
-  return std::isnan(value) ? "NaN" : std::isinf(value) ? (value < 0 ? "-Infinity" : "Infinity") : format_real(value);
+  return std::isnan(value)   ? "NaN"
+         : std::isinf(value) ? (value < 0 ? "-Infinity" : "Infinity")
+                             : format_real(value);
 }
 
 }  // namespace
@@ -225,12 +232,14 @@ Result<std::string> Interpreter::to_json(const Value& value, const JsonStyle& st
   return out;
 }
 
-Result<bool> Interpreter::append_json(std::string& out, const Value& value, const JsonStyle& style, int depth) {
+Result<bool> Interpreter::append_json(std::string& out, const Value& value, const JsonStyle& style,
+                                      int depth) {
   const Level level(*this);
   TT_TRY(level.check());
   TT_TRY(step(1 + style.indent.size() * static_cast<size_t>(depth) / 64));
-  TT_TRY(reserve(out.size() + style.indent.size() * static_cast<size_t>(depth + 1) + style.item_separator.size() +
-                 style.key_separator.size() + (value.is_string() ? value.as_string().size() * 6 : 0)));
+  TT_TRY(reserve(out.size() + style.indent.size() * static_cast<size_t>(depth + 1) +
+                 style.item_separator.size() + style.key_separator.size() +
+                 (value.is_string() ? value.as_string().size() * 6 : 0)));
   steps_ -= out.size() / 64;  // reserve counted text that is already there
   switch (value.kind()) {
     case Kind::none: out += "null"; return true;
@@ -262,7 +271,8 @@ Result<bool> Interpreter::append_json(std::string& out, const Value& value, cons
   }
 }
 
-Result<bool> Interpreter::append_json_dict(std::string& out, const Dict& dict, const JsonStyle& style, int depth) {
+Result<bool> Interpreter::append_json_dict(std::string& out, const Dict& dict, const JsonStyle& style,
+                                           int depth) {
   if (dict.entries.empty()) {
     out += "{}";
     return true;

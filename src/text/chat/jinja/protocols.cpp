@@ -65,9 +65,7 @@ Result<std::vector<Value>> Interpreter::iterate(const Value& value) {
   switch (value.kind()) {
     case Kind::undefined: return items;
     case Kind::list:
-    case Kind::tuple:
-      TT_TRY(reserve(value.list()->items.size() * sizeof(Value)));
-      return value.list()->items;
+    case Kind::tuple: TT_TRY(reserve(value.list()->items.size() * sizeof(Value))); return value.list()->items;
     case Kind::string: {
       const std::string& text = value.as_string();
       TT_TRY(reserve(text.size() * (sizeof(Value) + sizeof(Text))));
@@ -222,7 +220,9 @@ Result<bool> Interpreter::less(const Value& a, const Value& b, std::string_view 
 }
 
 Result<bool> Interpreter::compare(Operator op, const Value& a, const Value& b) {
-  const auto is_nan = [](const Value& value) { return value.is(Kind::real) && std::isnan(value.as_double()); };
+  const auto is_nan = [](const Value& value) {
+    return value.is(Kind::real) && std::isnan(value.as_double());
+  };
   const bool unordered = a.is_number() && b.is_number() && (is_nan(a) || is_nan(b));
   const auto inverted = [](Result<bool> result) -> Result<bool> {
     if (!result) {
@@ -262,7 +262,8 @@ Result<bool> Interpreter::contains(const Value& container, const Value& item) {
         return false;
       }
       const int64_t at = item.as_int();
-      const bool inside = range.step > 0 ? at >= range.start && at < range.stop : at <= range.start && at > range.stop;
+      const bool inside =
+          range.step > 0 ? at >= range.start && at < range.stop : at <= range.start && at > range.stop;
       return inside && (at - range.start) % range.step == 0;
     }
     case Kind::undefined:
@@ -285,7 +286,8 @@ Result<bool> Interpreter::contains(const Value& container, const Value& item) {
 }
 
 /// Bottom-up merge sort: total even where the order is not consistent (NaN), and it stops at the first error.
-Result<std::vector<Value>> Interpreter::sort(std::vector<Value> items, const std::vector<Value>& keys, bool reverse) {
+Result<std::vector<Value>> Interpreter::sort(std::vector<Value> items, const std::vector<Value>& keys,
+                                             bool reverse) {
   std::vector<uint32_t> order(items.size());
   for (size_t i = 0; i < order.size(); ++i) {
     order[i] = static_cast<uint32_t>(i);

@@ -9,7 +9,8 @@ Result<Template> Template::parse(std::string_view source, std::string_view name)
   return Template(std::move(program));
 }
 
-Result<std::string> Template::render(const Json& context, const RenderLimits& limits, const Clock& clock) const {
+Result<std::string> Template::render(const Json& context, const RenderLimits& limits,
+                                     const Clock& clock) const {
   return Interpreter(*program_, limits, clock).render(context);
 }
 
@@ -18,7 +19,11 @@ bool Template::mentions(std::string_view variable) const {
   return id != program_->name_ids.end() && program_->name_is_read[id->second];
 }
 
-const std::string& Template::source() const { return program_->original; }
-const std::string& Template::name() const { return program_->name; }
+const std::string& Template::source() const {
+  return program_->original;
+}
+const std::string& Template::name() const {
+  return program_->name;
+}
 
 }  // namespace tattletale::jinja

@@ -14,18 +14,42 @@ Result<Value> simple(Interpreter& in, const Value& self, Args& args) {
   return Value::boolean(kPredicate(self));
 }
 
-bool is_defined(const Value& value) { return !value.is_undefined(); }
-bool is_undefined(const Value& value) { return value.is_undefined(); }
-bool is_none(const Value& value) { return value.is_none(); }
-bool is_boolean(const Value& value) { return value.is(Kind::boolean); }
-bool is_true(const Value& value) { return value.is(Kind::boolean) && value.as_bool(); }
-bool is_false(const Value& value) { return value.is(Kind::boolean) && !value.as_bool(); }
-bool is_integer(const Value& value) { return value.is(Kind::integer); }
-bool is_float(const Value& value) { return value.is(Kind::real); }
-bool is_number(const Value& value) { return value.is_number(); }
-bool is_string(const Value& value) { return value.is_string(); }
-bool is_mapping(const Value& value) { return value.is(Kind::dict); }
-bool is_escaped(const Value& value) { return value.is_safe(); }
+bool is_defined(const Value& value) {
+  return !value.is_undefined();
+}
+bool is_undefined(const Value& value) {
+  return value.is_undefined();
+}
+bool is_none(const Value& value) {
+  return value.is_none();
+}
+bool is_boolean(const Value& value) {
+  return value.is(Kind::boolean);
+}
+bool is_true(const Value& value) {
+  return value.is(Kind::boolean) && value.as_bool();
+}
+bool is_false(const Value& value) {
+  return value.is(Kind::boolean) && !value.as_bool();
+}
+bool is_integer(const Value& value) {
+  return value.is(Kind::integer);
+}
+bool is_float(const Value& value) {
+  return value.is(Kind::real);
+}
+bool is_number(const Value& value) {
+  return value.is_number();
+}
+bool is_string(const Value& value) {
+  return value.is_string();
+}
+bool is_mapping(const Value& value) {
+  return value.is(Kind::dict);
+}
+bool is_escaped(const Value& value) {
+  return value.is_safe();
+}
 /// What has a length and items by index or key. Undefined has a length and, in Python, __getitem__.
 bool is_sequence(const Value& value) {
   return value.is_string() || value.is_sequence() || value.is(Kind::dict) || value.is(Kind::range) ||
@@ -80,15 +104,20 @@ Result<Value> cased(Interpreter& in, const Value& self, Args& args, bool want_up
   for (size_t i = 0; i < text.size();) {
     const Character c = character_at(text, i);
     i += c.num_bytes;
-    if (want_upper ? is_lowercase(c.code) || is_titlecase(c.code) : is_uppercase(c.code) || is_titlecase(c.code)) {
+    if (want_upper ? is_lowercase(c.code) || is_titlecase(c.code)
+                   : is_uppercase(c.code) || is_titlecase(c.code)) {
       return Value::boolean(false);
     }
     found = found || (want_upper ? is_uppercase(c.code) : is_lowercase(c.code));
   }
   return Value::boolean(found);
 }
-Result<Value> lower(Interpreter& in, const Value& self, Args& args) { return cased(in, self, args, false); }
-Result<Value> upper(Interpreter& in, const Value& self, Args& args) { return cased(in, self, args, true); }
+Result<Value> lower(Interpreter& in, const Value& self, Args& args) {
+  return cased(in, self, args, false);
+}
+Result<Value> upper(Interpreter& in, const Value& self, Args& args) {
+  return cased(in, self, args, true);
+}
 
 Result<Value> sameas(Interpreter& in, const Value& self, Args& args) {
   TT_ASSIGN(const Bound bound, in.bind("sameas", args, {"other"}, 1));
@@ -96,8 +125,9 @@ Result<Value> sameas(Interpreter& in, const Value& self, Args& args) {
   if (self.kind() != other.kind()) {
     return Value::boolean(false);
   }
-  return Value::boolean(self.is_number() || self.is_string() ? scalars_equal(self, other)
-                                                             : self.is_none() || self.identity() == other.identity());
+  return Value::boolean(self.is_number() || self.is_string()
+                            ? scalars_equal(self, other)
+                            : self.is_none() || self.identity() == other.identity());
 }
 
 template <Builtin (*kFind)(std::string_view)>
@@ -109,20 +139,45 @@ Result<Value> known(Interpreter& in, const Value& self, Args& args) {
 }  // namespace
 
 static constexpr BuiltinEntry kTests[] = {
-    {"defined", simple<is_defined>}, {"undefined", simple<is_undefined>}, {"none", simple<is_none>},
-    {"boolean", simple<is_boolean>}, {"true", simple<is_true>}, {"false", simple<is_false>},
-    {"integer", simple<is_integer>}, {"float", simple<is_float>}, {"number", simple<is_number>},
-    {"string", simple<is_string>}, {"mapping", simple<is_mapping>}, {"sequence", simple<is_sequence>},
-    {"escaped", simple<is_escaped>}, {"iterable", iterable}, {"callable", callable},
-    {"==", comparison<Operator::equal>}, {"eq", comparison<Operator::equal>}, {"equalto", comparison<Operator::equal>},
-    {"!=", comparison<Operator::not_equal>}, {"ne", comparison<Operator::not_equal>},
-    {">", comparison<Operator::greater>}, {"gt", comparison<Operator::greater>},
-    {"greaterthan", comparison<Operator::greater>}, {">=", comparison<Operator::greater_equal>},
-    {"ge", comparison<Operator::greater_equal>}, {"<", comparison<Operator::less>}, {"lt", comparison<Operator::less>},
-    {"lessthan", comparison<Operator::less>}, {"<=", comparison<Operator::less_equal>},
-    {"le", comparison<Operator::less_equal>}, {"in", in_test}, {"odd", odd}, {"even", even},
-    {"divisibleby", divisibleby}, {"lower", lower}, {"upper", upper}, {"sameas", sameas},
-    {"filter", known<find_filter>}, {"test", known<find_test>},
+    {"defined", simple<is_defined>},
+    {"undefined", simple<is_undefined>},
+    {"none", simple<is_none>},
+    {"boolean", simple<is_boolean>},
+    {"true", simple<is_true>},
+    {"false", simple<is_false>},
+    {"integer", simple<is_integer>},
+    {"float", simple<is_float>},
+    {"number", simple<is_number>},
+    {"string", simple<is_string>},
+    {"mapping", simple<is_mapping>},
+    {"sequence", simple<is_sequence>},
+    {"escaped", simple<is_escaped>},
+    {"iterable", iterable},
+    {"callable", callable},
+    {"==", comparison<Operator::equal>},
+    {"eq", comparison<Operator::equal>},
+    {"equalto", comparison<Operator::equal>},
+    {"!=", comparison<Operator::not_equal>},
+    {"ne", comparison<Operator::not_equal>},
+    {">", comparison<Operator::greater>},
+    {"gt", comparison<Operator::greater>},
+    {"greaterthan", comparison<Operator::greater>},
+    {">=", comparison<Operator::greater_equal>},
+    {"ge", comparison<Operator::greater_equal>},
+    {"<", comparison<Operator::less>},
+    {"lt", comparison<Operator::less>},
+    {"lessthan", comparison<Operator::less>},
+    {"<=", comparison<Operator::less_equal>},
+    {"le", comparison<Operator::less_equal>},
+    {"in", in_test},
+    {"odd", odd},
+    {"even", even},
+    {"divisibleby", divisibleby},
+    {"lower", lower},
+    {"upper", upper},
+    {"sameas", sameas},
+    {"filter", known<find_filter>},
+    {"test", known<find_test>},
 };
 const std::span<const BuiltinEntry> kTestTable(kTests);
 

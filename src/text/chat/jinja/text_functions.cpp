@@ -55,7 +55,8 @@ uint64_t count_matches(std::string_view text, std::string_view needle) {
     return count_characters(text) + 1;
   }
   uint64_t count = 0;
-  for (size_t at = find_text(text, needle); at != std::string_view::npos; at = find_text(text, needle, at + needle.size())) {
+  for (size_t at = find_text(text, needle); at != std::string_view::npos;
+       at = find_text(text, needle, at + needle.size())) {
     ++count;
   }
   return count;
@@ -77,7 +78,8 @@ std::string replace_text(std::string_view text, std::string_view from, std::stri
     }
     return out += text.substr(start);
   }
-  for (size_t at = find_text(text, from); at != std::string_view::npos && count != 0; at = find_text(text, from, start)) {
+  for (size_t at = find_text(text, from); at != std::string_view::npos && count != 0;
+       at = find_text(text, from, start)) {
     out += text.substr(start, at - start);
     out += to;
     start = at + from.size();
@@ -138,7 +140,9 @@ std::optional<double> parse_real(std::string_view text) {
   text = strip(text, nullptr, true, true);
   std::string digits;
   for (size_t i = 0; i < text.size(); ++i) {
-    const auto is_digit_at = [&](size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+    const auto is_digit_at = [&](size_t at) {
+      return at < text.size() && text[at] >= '0' && text[at] <= '9';
+    };
     if (text[i] == '_') {
       if (i == 0 || !is_digit_at(i - 1) || !is_digit_at(i + 1)) {
         return std::nullopt;
@@ -163,8 +167,8 @@ std::optional<double> parse_real(std::string_view text) {
   }
   if (fault == std::errc::result_out_of_range) {
     const size_t e = digits.find_first_of("eE");
-    const bool tiny = (e != std::string::npos && digits.find('-', e) != std::string::npos) || digits.starts_with("0.") ||
-                      digits.starts_with("-0.") || digits.starts_with('.');
+    const bool tiny = (e != std::string::npos && digits.find('-', e) != std::string::npos) ||
+                      digits.starts_with("0.") || digits.starts_with("-0.") || digits.starts_with('.');
     value = tiny ? 0.0 : HUGE_VAL;
     return digits[0] == '-' ? -value : value;
   }
@@ -177,8 +181,10 @@ std::string pad(std::string_view text, int64_t width, char align, std::string_vi
     return std::string(text);
   }
   // Python's str.center puts the odd one to the left when the width is odd; '^' in formats to the right.
-  const int64_t left = align == '>' ? missing : align == '<' ? 0 : align == 'c' ? missing / 2 + (missing & width & 1)
-                                                                                 : missing / 2;
+  const int64_t left = align == '>'   ? missing
+                       : align == '<' ? 0
+                       : align == 'c' ? missing / 2 + (missing & width & 1)
+                                      : missing / 2;
   std::string out;
   for (int64_t i = 0; i < left; ++i) {
     out += fill;

@@ -1,5 +1,5 @@
-// Small functions on text that several builtins share. They know nothing of templates and have no limits of their
-// own: the caller reserves for the result.
+// Small functions on text that several builtins share. They know nothing of templates and have no limits of
+// their own: the caller reserves for the result.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ uint64_t count_matches(std::string_view text, std::string_view needle);
 /// Replaces the first `count` (all when negative) matches, as Python's str.replace.
 std::string replace_text(std::string_view text, std::string_view from, std::string_view to, int64_t count);
 
-/// int(text, base) and float(text) as Python reads them; nothing where Python raises ValueError. `overflow` is set
-/// where the text is an integer that does not fit in 64 bits.
+/// int(text, base) and float(text) as Python reads them; nothing where Python raises ValueError. `overflow`
+/// is set where the text is an integer that does not fit in 64 bits.
 std::optional<int64_t> parse_int(std::string_view text, int base, bool& overflow);
 std::optional<double> parse_real(std::string_view text);
 

@@ -12,13 +12,22 @@
 namespace tattletale::jinja {
 
 enum class TokenKind : uint8_t {
-  data, variable_begin, variable_end, block_begin, block_end,
-  name, string, integer, real, op, end,
+  data,
+  variable_begin,
+  variable_end,
+  block_begin,
+  block_end,
+  name,
+  string,
+  integer,
+  real,
+  op,
+  end,
 };
 
 struct Token {
   TokenKind kind = TokenKind::end;
-  uint32_t offset = 0;    // bytes into the normalized source
+  uint32_t offset = 0;         // bytes into the normalized source
   std::string_view view = {};  // data, name, operator: a view into the normalized source
   std::string text = {};       // string: the value with escapes resolved
   int64_t integer = 0;

@@ -20,8 +20,9 @@ struct CaseTable {
 };
 
 void append_mapped(std::string& out, const CaseTable& table, uint32_t code) {
-  auto special = std::lower_bound(table.special.begin(), table.special.end(), code,
-                                  [](const CaseSpecial& entry, uint32_t value) { return entry.code < value; });
+  auto special =
+      std::lower_bound(table.special.begin(), table.special.end(), code,
+                       [](const CaseSpecial& entry, uint32_t value) { return entry.code < value; });
   if (special != table.special.end() && special->code == code) {
     out += special->text;
     return;
@@ -39,11 +40,19 @@ void append_mapped(std::string& out, const CaseTable& table, uint32_t code) {
   append_character(out, code);
 }
 
-CaseTable upper_table() { return {kToUpper, kToUpperSpecial}; }
-CaseTable lower_table() { return {kToLower, kToLowerSpecial}; }
-CaseTable title_table() { return {kToTitle, kToTitleSpecial}; }
+CaseTable upper_table() {
+  return {kToUpper, kToUpperSpecial};
+}
+CaseTable lower_table() {
+  return {kToLower, kToLowerSpecial};
+}
+CaseTable title_table() {
+  return {kToTitle, kToTitleSpecial};
+}
 
-bool is_cased(uint32_t code) { return is_lowercase(code) || is_uppercase(code) || is_titlecase(code); }
+bool is_cased(uint32_t code) {
+  return is_lowercase(code) || is_uppercase(code) || is_titlecase(code);
+}
 
 /// Greek capital sigma becomes a final sigma at the end of a word.
 bool is_final_sigma(std::string_view text, size_t position) {
@@ -153,14 +162,30 @@ bool is_line_break(uint32_t code) {
   return (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 || code == 0x2028 ||
          code == 0x2029;
 }
-bool is_alphabetic(uint32_t code) { return in_ranges(kAlphabetic, code); }
-bool is_decimal(uint32_t code) { return in_ranges(kDecimal, code); }
-bool is_digit(uint32_t code) { return in_ranges(kDigit, code); }
-bool is_numeric(uint32_t code) { return in_ranges(kNumeric, code); }
-bool is_printable(uint32_t code) { return in_ranges(kPrintable, code); }
-bool is_lowercase(uint32_t code) { return in_ranges(kLowercase, code); }
-bool is_uppercase(uint32_t code) { return in_ranges(kUppercase, code); }
-bool is_titlecase(uint32_t code) { return in_ranges(kTitlecase, code); }
+bool is_alphabetic(uint32_t code) {
+  return in_ranges(kAlphabetic, code);
+}
+bool is_decimal(uint32_t code) {
+  return in_ranges(kDecimal, code);
+}
+bool is_digit(uint32_t code) {
+  return in_ranges(kDigit, code);
+}
+bool is_numeric(uint32_t code) {
+  return in_ranges(kNumeric, code);
+}
+bool is_printable(uint32_t code) {
+  return in_ranges(kPrintable, code);
+}
+bool is_lowercase(uint32_t code) {
+  return in_ranges(kLowercase, code);
+}
+bool is_uppercase(uint32_t code) {
+  return in_ranges(kUppercase, code);
+}
+bool is_titlecase(uint32_t code) {
+  return in_ranges(kTitlecase, code);
+}
 
 std::string to_upper(std::string_view text) {
   std::string out;

@@ -1,5 +1,5 @@
-// Characters of UTF-8 text as Python's str sees them. A byte that is not part of valid UTF-8 is one character of
-// its own, kept as it is, so that every function here is total and length-preserving for such bytes.
+// Characters of UTF-8 text as Python's str sees them. A byte that is not part of valid UTF-8 is one character
+// of its own, kept as it is, so that every function here is total and length-preserving for such bytes.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 #include "text/chat/jinja/unicode_tables.h"
 
 namespace tattletale::jinja {
+// clang-format off
 static constexpr CodeRange kAlphabeticRanges[] = {
     {65, 90}, {97, 122}, {170, 170}, {181, 181}, {186, 186}, {192, 214},
     {216, 246}, {248, 705}, {710, 721}, {736, 740}, {748, 748}, {750, 750},
@@ -708,4 +709,5 @@ static constexpr CaseSpecial kToTitleSpecials[] = {
     {64276, "\325\204\325\245"}, {64277, "\325\204\325\253"}, {64278, "\325\216\325\266"}, {64279, "\325\204\325\255"},
 };
 const std::span<const CaseSpecial> kToTitleSpecial(kToTitleSpecials);
+// clang-format on
 }  // namespace tattletale::jinja

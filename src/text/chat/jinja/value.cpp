@@ -188,11 +188,17 @@ void Dict::set(const Value& string_key, Value value) {
 
 int64_t Range::length() const {
   if (step > 0) {
-    return start < stop ? static_cast<int64_t>((static_cast<uint64_t>(stop) - static_cast<uint64_t>(start) - 1) /
-                                               static_cast<uint64_t>(step)) + 1 : 0;
+    return start < stop
+               ? static_cast<int64_t>((static_cast<uint64_t>(stop) - static_cast<uint64_t>(start) - 1) /
+                                      static_cast<uint64_t>(step)) +
+                     1
+               : 0;
   }
-  return start > stop ? static_cast<int64_t>((static_cast<uint64_t>(start) - static_cast<uint64_t>(stop) - 1) /
-                                             (0 - static_cast<uint64_t>(step))) + 1 : 0;
+  return start > stop
+             ? static_cast<int64_t>((static_cast<uint64_t>(start) - static_cast<uint64_t>(stop) - 1) /
+                                    (0 - static_cast<uint64_t>(step))) +
+                   1
+             : 0;
 }
 
 std::string_view type_name(const Value& value) {

@@ -1,6 +1,6 @@
-// The values a template computes with: Python's, as far as templates see them. Strings are counted by reference
-// and freed early; everything else lives in the Heap of one render and is freed with it, so that a namespace
-// holding itself or a macro holding its scope cannot leak. Not thread-safe: one render, one thread.
+// The values a template computes with: Python's, as far as templates see them. Strings are counted by
+// reference and freed early; everything else lives in the Heap of one render and is freed with it, so that a
+// namespace holding itself or a macro holding its scope cannot leak. Not thread-safe: one render, one thread.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,25 @@ struct Node;
 struct Scope;
 
 enum class Kind : uint8_t {
-  undefined, none, boolean, integer, real, string, list, tuple, dict, dict_view, range, iterator,
-  name_space, macro, function, method, loop, cycler, joiner,
+  undefined,
+  none,
+  boolean,
+  integer,
+  real,
+  string,
+  list,
+  tuple,
+  dict,
+  dict_view,
+  range,
+  iterator,
+  name_space,
+  macro,
+  function,
+  method,
+  loop,
+  cycler,
+  joiner,
 };
 
 /// Bytes that the values of a render hold at this moment.
@@ -28,11 +45,11 @@ struct Account {
 };
 
 struct Text {
-  std::string bytes;   // UTF-8; broken bytes count as one character each
+  std::string bytes;  // UTF-8; broken bytes count as one character each
   Account* account;
   uint32_t refs = 1;
-  bool safe = false;   // Markup: made by |safe or |escape
-  int64_t length = -1; // characters, once counted
+  bool safe = false;    // Markup: made by |safe or |escape
+  int64_t length = -1;  // characters, once counted
 };
 
 struct Object {
@@ -56,9 +73,7 @@ class Value {
  public:
   Value() : kind_(Kind::none), integer_(0) {}
   Value(const Value& other) : kind_(other.kind_), integer_(other.integer_) { retain(); }
-  Value(Value&& other) noexcept : kind_(other.kind_), integer_(other.integer_) {
-    other.kind_ = Kind::none;
-  }
+  Value(Value&& other) noexcept : kind_(other.kind_), integer_(other.integer_) { other.kind_ = Kind::none; }
   Value& operator=(Value other) noexcept {
     std::swap(kind_, other.kind_);
     std::swap(integer_, other.integer_);
@@ -66,12 +81,37 @@ class Value {
   }
   ~Value() { release(); }
 
-  static Value boolean(bool value) { Value v; v.kind_ = Kind::boolean; v.integer_ = value; return v; }
-  static Value integer(int64_t value) { Value v; v.kind_ = Kind::integer; v.integer_ = value; return v; }
-  static Value real(double value) { Value v; v.kind_ = Kind::real; v.real_ = value; return v; }
+  static Value boolean(bool value) {
+    Value v;
+    v.kind_ = Kind::boolean;
+    v.integer_ = value;
+    return v;
+  }
+  static Value integer(int64_t value) {
+    Value v;
+    v.kind_ = Kind::integer;
+    v.integer_ = value;
+    return v;
+  }
+  static Value real(double value) {
+    Value v;
+    v.kind_ = Kind::real;
+    v.real_ = value;
+    return v;
+  }
   /// Takes over one reference. An undefined value's text is its error message.
-  static Value text(Kind kind, Text* text) { Value v; v.kind_ = kind; v.text_ = text; return v; }
-  static Value object(Kind kind, Object* object) { Value v; v.kind_ = kind; v.object_ = object; return v; }
+  static Value text(Kind kind, Text* text) {
+    Value v;
+    v.kind_ = kind;
+    v.text_ = text;
+    return v;
+  }
+  static Value object(Kind kind, Object* object) {
+    Value v;
+    v.kind_ = kind;
+    v.object_ = object;
+    return v;
+  }
 
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
@@ -90,7 +130,9 @@ class Value {
   Text* text() const { return text_; }
   bool is_safe() const { return kind_ == Kind::string && text_->safe; }
   template <class T>
-  T* as() const { return static_cast<T*>(object_); }
+  T* as() const {
+    return static_cast<T*>(object_);
+  }
   List* list() const { return reinterpret_cast<List*>(object_); }
   const void* identity() const { return object_; }
 
@@ -186,7 +228,7 @@ struct Loop : Object {
   size_t length = 0;
   size_t index0 = 0;
   int64_t depth0 = 0;
-  const Node* node = nullptr;    // the recursive loop, else null
+  const Node* node = nullptr;  // the recursive loop, else null
   Scope* closure = nullptr;
   bool has_changed_values = false;
   std::vector<Value> changed_values;
