@@ -199,12 +199,17 @@ Result<uint64_t> TrieSnapshot::restore(RadixTrie& trie, std::string_view fingerp
       if (needs_children && (child == kNoNode || trie.children_.only_child(trie.nodes_, by_number[i]) != kNoNode)) {
         return damaged(reader.offset, "a node ends inside a page and does not branch");
       }
-      if (node.has_tail && child != kNoNode) return damaged(reader.offset, "an unfilled page inside a run");
     }
     join_up(trie, by_number);
     TT_TRY(restore_pages(trie, reader, write_page, by_number));
     uint64_t num_tokens = 0;
     for (size_t i = 1; i < by_number.size(); ++i) num_tokens += trie.nodes_[by_number[i]].num_tokens();
+    for (size_t i = 1; i < by_number.size(); ++i) {  // an unfilled page inside a run was held when it was saved
+      const NodeIndex node = by_number[i];
+      if (!trie.nodes_[node].has_tail || trie.children_.empty(trie.nodes_, node)) continue;
+      trie.drop_redundant_tail(node);
+      trie.try_merge(node);
+    }
     return num_tokens;
   };
   Result<uint64_t> result = run();

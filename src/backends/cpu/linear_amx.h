@@ -1,5 +1,5 @@
 // Many tokens at once through AMX tiles: the same integer dot products and the same f32 sums as linear_panel.h
-// describes, hence the same bits, about three times as fast as AVX-512 VNNI.
+// describes, hence the same bits, 1.7 to 2.3 times as fast as AVX-512 VNNI.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,7 @@
 // d * (u - offset) or d * u + m with small unsigned u. For every block of 32 (or 16, where the format has a scale per
 // 16) the integer dot product is exact, and the f32 accumulator of an output element takes, in the order of k,
 //   acc = fma(float(idot), d * dx, acc);   acc = fma(m, sum(x_q) * dx, acc)  where the format has a minimum.
-// Float weights: x stays f32, see linear_float-inl.h. bf16 weights on machines with AMX: see linear_amx.h.
+// Float weights, bf16 among them: x stays f32, see linear_float-inl.h.
 // Nothing above mentions T, threads or the vector width: that is what makes results independent of the batch, and
 // the packed formats bit-identical on every instruction set that has a fused multiply-add.
 //
