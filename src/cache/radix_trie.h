@@ -171,6 +171,8 @@ class RadixTrie {
   uint64_t num_trie_pages() const { return trie_pages_; }
   uint64_t num_nodes() const { return nodes_.num_used() - 1; }  // without the root
 
+  uint64_t num_fans() const { return children_.num_fans(); }
+
   /// Host memory that what is cached now takes: nodes, fans, and per published page its tokens and links.
   uint64_t memory_bytes_in_use() const {
     return num_nodes() * sizeof(TrieNode) + children_.num_fans() * ChildIndex::kFanBytes +

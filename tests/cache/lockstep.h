@@ -54,6 +54,8 @@ struct LockstepOptions {
   uint32_t max_leases = 6;
   uint32_t alphabet = 3;
   uint32_t max_tokens = 100;
+  uint32_t token_stride = 64;  // tokens are multiples: 64 puts all of them into one way of a fan
+  uint32_t unrelated = 0;      // of 8 sequences, how many share at most one token with earlier ones
   PageId first_page = 0;
   uint32_t verify_every = 1;
 };
@@ -83,6 +85,8 @@ class Lockstep {
     last_operation_ = operation;
     apply(operation, choices);
     compare_counts();
+    coverage_.trie_pages += trie_->num_trie_pages();
+    coverage_.max_fans = std::max(coverage_.max_fans, trie_->num_fans());
     if (num_steps_ % options_.verify_every == 0) verify();
     return failure_.empty();
   }
@@ -106,7 +110,12 @@ class Lockstep {
   const std::string& failure() const { return failure_; }
   uint64_t num_steps() const { return num_steps_; }
   RadixTrie& trie() { return *trie_; }
-  size_t num_requests() const { return requests_.size(); }
+  /// What the run has met, so that a test can tell that it tested something.
+  struct Coverage {
+    uint64_t trie_pages = 0, matched_pages = 0, copies = 0, replaced = 0, evicted = 0, refused = 0, tails = 0;
+    uint64_t max_fans = 0;
+  };
+  const Coverage& coverage() const { return coverage_; }
 
  private:
   struct Request {
@@ -150,15 +159,21 @@ class Lockstep {
     const bool on_request = operation != kStart && operation != kEvict && operation != kPin && operation != kUnpin &&
                             operation != kPeek;
     if (on_request && requests_.empty()) operation = kStart;
-    if ((operation == kStart || operation == kFork) && requests_.size() >= options_.max_leases) operation = kDrop;
+    if ((operation == kStart || operation == kFork) && requests_.size() >= options_.max_leases) {
+      operation = choices.below(8) == 0 ? kDrop : kFinish;
+    }
     const size_t who = requests_.empty() ? 0 : choices.below(static_cast<uint32_t>(requests_.size()));
     switch (operation) {
       case kStart: return start(choices);
-      case kCompute: return compute(requests_[who], 1 + choices.below(40));
+      case kCompute: return compute(requests_[who], 1 + choices.below(60));
       case kExtend: return extend(requests_[who]);
       case kFinish: return finish(who);
       case kDrop: return drop(who);
-      case kEvict: return evict(1 + choices.below(static_cast<uint32_t>(options_.num_pages) / 3));
+      case kEvict: {  // mostly a page or two, so that the cache stays full; now and then much of it
+        const uint32_t kind = choices.below(48);
+        if (kind >= 8) return peek(make_tokens(choices));
+        return evict(1 + choices.below(kind == 0 ? static_cast<uint32_t>(options_.num_pages) : 3));
+      }
       case kFork: return fork(requests_[who]);
       case kPin: return pin(make_tokens(choices));
       case kUnpin: return unpin(choices);
@@ -172,7 +187,8 @@ class Lockstep {
   /// A prefix of an earlier sequence and a few tokens of a small alphabet.
   Tokens make_tokens(Choices& choices) {
     Tokens tokens;
-    if (!history_.empty()) {
+    const bool is_unrelated = options_.unrelated != 0 && choices.below(8) < options_.unrelated;
+    if (!history_.empty() && !is_unrelated) {
       const Tokens& old = history_[choices.below(static_cast<uint32_t>(history_.size()))];
       const uint32_t cut = choices.below(4);
       uint64_t num = old.size();
@@ -180,8 +196,10 @@ class Lockstep {
       if (cut >= 2) num = choices.below(static_cast<uint32_t>(old.size()) + 1);
       tokens = ModelCache::head(old, num);
     }
-    const uint32_t num_fresh = 1 + choices.below(choices.below(3) == 0 ? 50 : 6);
-    for (uint32_t i = 0; i < num_fresh; ++i) tokens.push_back(1 + choices.below(options_.alphabet) * 64);
+    const uint32_t num_fresh = 1 + choices.below(choices.below(2) == 0 ? options_.max_tokens / 2 : 6);
+    for (uint32_t i = 0; i < num_fresh; ++i) {
+      tokens.push_back(1 + choices.below(options_.alphabet) * options_.token_stride);
+    }
     if (tokens.size() > options_.max_tokens) tokens.resize(options_.max_tokens);
     if (history_.size() < 12) history_.push_back(tokens);
     else history_[choices.below(12)] = tokens;
@@ -216,6 +234,7 @@ class Lockstep {
       expect(model_.pages().at(key).page == request.pages[i], "the page of a match");
     }
     check_rows(request, full, "after match");
+    coverage_.matched_pages += request.pages.size();
     request.path = ModelCache::head(request.tokens, full);
     request.computed = matched;
     model_.tick();
@@ -245,6 +264,7 @@ class Lockstep {
     model_.touch(request.copy_key);
     model_.hold(request.copy_key);
     request.must_copy = true;
+    ++coverage_.copies;
   }
 
   void compute(Request& request, uint64_t num) {
@@ -279,6 +299,7 @@ class Lockstep {
     const bool done = trie_->allocate_pages(request.lease, num, request.pages);
     expect(done == expected, "whether pages could be had");
     expect(next_eviction_ == expected_evictions_.size(), "allocation evicted what it should");
+    coverage_.refused += !done;
     if (!done) return false;
     expect(request.pages.size() == before + num, "pages allocated");
     model_.num_private += num;
@@ -321,6 +342,7 @@ class Lockstep {
       expect(request.pages[end / page_tokens - 1] == model_.pages().at(key).page, "page table after extend");
     }
     expect(result.num_replaced == num_replaced, "number of pages replaced");
+    coverage_.replaced += num_replaced;
     request.path = ModelCache::head(request.tokens, target);
     model_.touch(request.path);
     model_.hold(request.path);
@@ -347,6 +369,7 @@ class Lockstep {
         model_.tick();
         model_.publish(computed, before[tail_index]);
         model_.touch(computed);
+        ++coverage_.tails;
       }
     }
     forget(who);
@@ -387,6 +410,7 @@ class Lockstep {
   }
   void expect_evictions(uint64_t num) {
     expected_evictions_ = model_.evict(num);
+    coverage_.evicted += expected_evictions_.size();
     next_eviction_ = 0;
     for (const auto& [key, page] : expected_evictions_) {
       if (page.checkpoint != 0) expected_released_.push_back(page.checkpoint);
@@ -496,6 +520,7 @@ class Lockstep {
   std::string failure_;
   uint64_t num_steps_ = 0;
   uint32_t last_operation_ = 0;
+  Coverage coverage_;
 };
 
 }  // namespace tattletale::testing
