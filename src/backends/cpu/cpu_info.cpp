@@ -39,6 +39,14 @@ bool detect_amx_bf16() {
 #endif
 }
 
+/// Highway's targets less the disabled ones. In Highway 1.0.3, SupportedTargets() answers rightly but sets dispatch
+/// to every target of the processor, disabled or not; so each call has to be followed by the right setting.
+int64_t usable_targets() {
+  const int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(targets);
+  return targets;
+}
+
 }  // namespace
 
 void apply_isa_limits() {
@@ -46,7 +54,10 @@ void apply_isa_limits() {
     int64_t off = 0;
     if (disabled("avx512") || disabled("avx2")) off |= HWY_AVX3 | HWY_AVX3_DL;
     if (disabled("avx2")) off |= HWY_AVX2;
-    if (off != 0) hwy::DisableTargets(off);
+    if (off != 0) {
+      hwy::DisableTargets(off);
+      usable_targets();
+    }
     return true;
   }();
   static_cast<void>(applied);
@@ -59,7 +70,7 @@ bool has_amx_bf16() {
 
 std::string instruction_set_name() {
   apply_isa_limits();
-  const int64_t targets = hwy::SupportedTargets();
+  const int64_t targets = usable_targets();
   const int64_t best = targets & -targets;
   return std::string(hwy::TargetName(best)) + (has_amx_bf16() ? "+AMX" : "");
 }

@@ -113,7 +113,7 @@ template <uint32_t kRows, class T>
 void weighted_sum_run(const float* weights, const T* v, uint32_t value_stride, uint32_t n, uint32_t num_keys,
                       float* out, uint32_t row_floats) {
   const uint32_t lanes = static_cast<uint32_t>(hn::Lanes(F32()));
-  constexpr uint32_t kVectors = kScoreRows == 4 ? 4 : 2;
+  constexpr uint32_t kVectors = 4;
   uint32_t d = 0;
   for (; d + kVectors * lanes <= n; d += kVectors * lanes) {
     weighted_sum_block<kRows, kVectors>(weights, v + d, value_stride, num_keys, out + d, row_floats);
