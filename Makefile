@@ -29,8 +29,8 @@ test:
 
 bench:
 	@tools/setup.sh bench
-	@tools/build.sh bench
-	@echo "built: $$(ls build/bench/*_bench 2>/dev/null | tr '\n' ' ')"
+	@tools/build.sh bench all bench_cache
+	@echo "built: $$(find build/bench -name 'bench_*' -type f -executable | sort | tr '\n' ' ')"
 
 fuzz:
 	@tools/setup.sh test

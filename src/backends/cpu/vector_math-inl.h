@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tensor/float16.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace tattletale::cpu {
 namespace HWY_NAMESPACE {
@@ -50,9 +52,16 @@ HWY_INLINE void store_f32(DF df, hn::Vec<DF> v, float* p) {
 }
 template <class DF>
 HWY_INLINE void store_f32(DF df, hn::Vec<DF> v, F16Bits* p) {
+#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+  // Highway's portable conversion cuts the last bits off instead of rounding.
+  float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::StoreU(v, df, lanes);
+  for (size_t i = 0; i < hn::Lanes(df); ++i) p[i].bits = f32_to_f16(lanes[i]);
+#else
   const hn::Rebind<hwy::float16_t, DF> d16;
   static_cast<void>(df);
   hn::StoreU(hn::DemoteTo(d16, v), d16, reinterpret_cast<hwy::float16_t*>(p));
+#endif
 }
 template <class DF>
 HWY_INLINE void store_f32(DF df, hn::Vec<DF> v, Bf16Bits* p) {
