@@ -1,6 +1,6 @@
-// Times paged_attention and rope_append on the CPU as a model's layers call them: decode and prefill, for the head
-// shapes of known models. Prints one table row per setting: time per layer, keys-and-values bandwidth, arithmetic.
-// Usage: attention_bench [threads] [kv dtype] [part of a shape's name] [only this many tokens]
+// Times paged_attention and rope_append on the CPU as a model's layers call them: decode and prefill, for the
+// head shapes of known models. Prints one table row per setting: time per layer, keys-and-values bandwidth,
+// arithmetic. Usage: attention_bench [threads] [kv dtype] [part of a shape's name] [only this many tokens]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -33,7 +33,9 @@ struct Launches {
   CommandList rope;
 };
 
-BufferId make_buffer(Device& device, uint64_t bytes) { return device.create_buffer(bytes, "bench").value(); }
+BufferId make_buffer(Device& device, uint64_t bytes) {
+  return device.create_buffer(bytes, "bench").value();
+}
 
 /// Numbers in (-1, 1); the kernels' speed does not depend on them.
 void fill(Device& device, BufferId buffer, DType dtype, uint64_t n) {
@@ -61,7 +63,8 @@ KernelId load(Device& device, const KernelContract& contract, const Comptime& co
   return device.load_kernel(binary).value();
 }
 
-Launches make_launches(Device& device, const HeadShape& s, DType dtype, uint32_t num_tokens, uint32_t context) {
+Launches make_launches(Device& device, const HeadShape& s, DType dtype, uint32_t num_tokens,
+                       uint32_t context) {
   const uint32_t row = (s.num_q_heads + 2 * s.num_kv_heads) * s.head_dim;
   const uint32_t num_pages = (context + kPageTokens - 1) / kPageTokens;
   const uint64_t kv_elements = uint64_t{num_pages} * kPageTokens * s.num_kv_heads * s.head_dim;
@@ -90,11 +93,18 @@ Launches make_launches(Device& device, const HeadShape& s, DType dtype, uint32_t
     return BufferSlice{buffer, 0, bytes.size()};
   };
   Launches launches;
-  Dispatch attention{.kernel = load(device, kPagedAttentionContract, PagedAttentionComptime{.kv_dtype = dtype}),
-                     .num_bindings = 6};
-  attention.set_params(PagedAttentionParams{.num_tokens = num_tokens, .num_sequences = 1, .num_q_heads = s.num_q_heads,
-                                            .num_kv_heads = s.num_kv_heads, .head_dim = s.head_dim, .q_stride = row,
-                                            .page_tokens = kPageTokens, .window = s.window, .scale = 0.1f});
+  Dispatch attention{
+      .kernel = load(device, kPagedAttentionContract, PagedAttentionComptime{.kv_dtype = dtype}),
+      .num_bindings = 6};
+  attention.set_params(PagedAttentionParams{.num_tokens = num_tokens,
+                                            .num_sequences = 1,
+                                            .num_q_heads = s.num_q_heads,
+                                            .num_kv_heads = s.num_kv_heads,
+                                            .head_dim = s.head_dim,
+                                            .q_stride = row,
+                                            .page_tokens = kPageTokens,
+                                            .window = s.window,
+                                            .scale = 0.1f});
   attention.bindings[0] = {qkv, 0, uint64_t{num_tokens} * row * 4};
   attention.bindings[1] = {k, 0, kv_bytes};
   attention.bindings[2] = {v, 0, kv_bytes};
@@ -102,10 +112,15 @@ Launches make_launches(Device& device, const HeadShape& s, DType dtype, uint32_t
   attention.bindings[4] = upload(table);
   attention.bindings[5] = {make_buffer(device, out_bytes), 0, out_bytes};
   launches.attention.dispatch(attention);
-  Dispatch rope{.kernel = load(device, kRopeAppendContract, RopeAppendComptime{.kv_dtype = dtype}), .num_bindings = 8};
-  rope.set_params(RopeAppendParams{.num_tokens = num_tokens, .num_q_heads = s.num_q_heads,
-                                   .num_kv_heads = s.num_kv_heads, .head_dim = s.head_dim, .rotary_dim = s.head_dim,
-                                   .qkv_stride = row, .page_tokens = kPageTokens});
+  Dispatch rope{.kernel = load(device, kRopeAppendContract, RopeAppendComptime{.kv_dtype = dtype}),
+                .num_bindings = 8};
+  rope.set_params(RopeAppendParams{.num_tokens = num_tokens,
+                                   .num_q_heads = s.num_q_heads,
+                                   .num_kv_heads = s.num_kv_heads,
+                                   .head_dim = s.head_dim,
+                                   .rotary_dim = s.head_dim,
+                                   .qkv_stride = row,
+                                   .page_tokens = kPageTokens});
   rope.bindings[0] = attention.bindings[0];
   rope.bindings[3] = upload(inv_freq);
   rope.bindings[4] = upload(positions);
@@ -143,9 +158,11 @@ void bench(uint32_t num_threads, DType dtype, const HeadShape& s, uint32_t num_t
   const double multiply_adds = pairs * s.num_q_heads * s.head_dim * 2;
   const double keys = num_tokens == 1 ? pairs : context;
   const double kv_bytes = keys * s.num_kv_heads * s.head_dim * 2 * dtype_info(dtype).block_bytes;
-  std::printf("%-19s %-4s %u threads  %-7s %5u/%-6u  attention %10.1f us  %6.1f GB/s of kv  %6.1f GMAC/s   rope %8.1f us\n",
-              s.name, std::string(dtype_name(dtype)).c_str(), num_threads, num_tokens == 1 ? "decode" : "prefill",
-              num_tokens, context, us, kv_bytes / us * 1e-3, multiply_adds / us * 1e-3, rope_us);
+  std::printf(
+      "%-19s %-4s %u threads  %-7s %5u/%-6u  attention %10.1f us  %6.1f GB/s of kv  %6.1f GMAC/s   rope "
+      "%8.1f us\n",
+      s.name, std::string(dtype_name(dtype)).c_str(), num_threads, num_tokens == 1 ? "decode" : "prefill",
+      num_tokens, context, us, kv_bytes / us * 1e-3, multiply_adds / us * 1e-3, rope_us);
 }
 
 /// A list of launches with nothing to do: what a dispatch costs.
@@ -160,8 +177,8 @@ void bench_empty(uint32_t num_threads) {
   const double us = time_us(*device, list);
   CommandList single;
   single.dispatch(dispatch);
-  std::printf("empty dispatch, %u threads: %.0f ns inside a list of 1000, %.0f ns as a list of one\n", num_threads, us,
-              time_us(*device, single) * 1e3);
+  std::printf("empty dispatch, %u threads: %.0f ns inside a list of 1000, %.0f ns as a list of one\n",
+              num_threads, us, time_us(*device, single) * 1e3);
 }
 
 }  // namespace

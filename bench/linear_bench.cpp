@@ -1,8 +1,10 @@
-// Speed of the CPU's linear kernel by format, shape, tokens and threads, beside the machine's own limits measured
-// in the same run: bytes read per second, and 8-bit multiply-adds per second of a loop that only does them.
+// Speed of the CPU's linear kernel by format, shape, tokens and threads, beside the machine's own limits
+// measured in the same run: bytes read per second, and 8-bit multiply-adds per second of a loop that only
+// does them.
 //   bench_linear [--dtype q4_1,q8_0] [--shape NxK,NxK] [--tokens 1,8,512] [--threads 1,2] [--gated]
 //                [--cycle-mb 96]
-// Every case cycles through copies of the matrix that together reach --cycle-mb, as the layers of a model would.
+// Every case cycles through copies of the matrix that together reach --cycle-mb, as the layers of a model
+// would.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -48,7 +50,8 @@ double best_time_s(double budget_s, Body&& body) {
 double read_bandwidth(uint32_t num_threads) {
   // Large pages, as the device's own buffers have.
   constexpr size_t kLargePage = 2 << 20;
-  const std::unique_ptr<void, decltype(&std::free)> owner(std::aligned_alloc(kLargePage, cycle_bytes), &std::free);
+  const std::unique_ptr<void, decltype(&std::free)> owner(std::aligned_alloc(kLargePage, cycle_bytes),
+                                                          &std::free);
   ::madvise(owner.get(), cycle_bytes, MADV_HUGEPAGE);
   const std::span<uint64_t> memory(static_cast<uint64_t*>(owner.get()), cycle_bytes / 8);
   std::fill(memory.begin(), memory.end(), 1);
@@ -91,7 +94,8 @@ double measure(const Point& point) {
   }
   const BufferId weights = device->create_buffer(bytes_of_matrix * matrices * copies, "weights").value();
   for (uint64_t r = 0; r < uint64_t{point.n} * matrices * copies; ++r) {
-    (void)device->write(weights, r * bytes_of_row, {row_pattern.data() + r % 16 * bytes_of_row, bytes_of_row});
+    (void)device->write(weights, r * bytes_of_row,
+                        {row_pattern.data() + r % 16 * bytes_of_row, bytes_of_row});
   }
   std::vector<float> x_values(uint64_t{point.tokens} * point.k);
   for (size_t i = 0; i < x_values.size(); ++i) x_values[i] = std::sin(static_cast<float>(i));
@@ -139,16 +143,17 @@ std::vector<std::string> split(const std::string& text) {
 }
 
 int run(int argc, char** argv) {
-  std::string dtypes = "q4_1,q8_0,q4_k,q6_k,q5_0,bf16,f32", shapes = "1536x576,576x1536,49152x576,2048x640,4096x4096";
+  std::string dtypes = "q4_1,q8_0,q4_k,q6_k,q5_0,bf16,f32",
+              shapes = "1536x576,576x1536,49152x576,2048x640,4096x4096";
   std::string tokens = "1,8,512", threads = "1,2";
   std::string cycle_mb = "96";
   bool gated = false;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
-    std::string* value = arg == "--dtype"     ? &dtypes
-                         : arg == "--shape"   ? &shapes
-                         : arg == "--tokens"  ? &tokens
-                         : arg == "--threads" ? &threads
+    std::string* value = arg == "--dtype"      ? &dtypes
+                         : arg == "--shape"    ? &shapes
+                         : arg == "--tokens"   ? &tokens
+                         : arg == "--threads"  ? &threads
                          : arg == "--cycle-mb" ? &cycle_mb
                                                : nullptr;
     if (arg == "--gated") {
@@ -161,8 +166,10 @@ int run(int argc, char** argv) {
     }
   }
   cycle_bytes = std::max<uint64_t>(2, std::stoull(cycle_mb) & ~uint64_t{1}) << 20;
-  std::printf("%s, %s\n", open_cpu_device(1).value()->caps().name.c_str(), open_cpu_device(1).value()->caps().isa.c_str());
-  std::printf("%-7s %12s %6s %7s %10s %8s %6s %9s\n", "format", "N x K", "tokens", "threads", "us", "GB/s", "share", "GMAC/s");
+  std::printf("%s, %s\n", open_cpu_device(1).value()->caps().name.c_str(),
+              open_cpu_device(1).value()->caps().isa.c_str());
+  std::printf("%-7s %12s %6s %7s %10s %8s %6s %9s\n", "format", "N x K", "tokens", "threads", "us", "GB/s",
+              "share", "GMAC/s");
   for (const std::string& thread_text : split(threads)) {
     const uint32_t num_threads = static_cast<uint32_t>(std::stoul(thread_text));
     const double bandwidth = read_bandwidth(num_threads);
@@ -184,11 +191,12 @@ int run(int argc, char** argv) {
           if (uint64_t{point.n} * point.k * point.tokens > 9'000'000'000) continue;
           const double time_s = measure(point);
           const double matrices = gated ? 2 : 1;
-          const double bytes = matrices * static_cast<double>(row_bytes(point.dtype, point.k).value() * point.n);
+          const double bytes =
+              matrices * static_cast<double>(row_bytes(point.dtype, point.k).value() * point.n);
           const double macs = matrices * point.n * point.k * point.tokens;
-          std::printf("%-7s %6ux%-5u %6u %7u %10.1f %8.2f %5.0f%% %9.1f\n", dtype_text.c_str(), point.n, point.k,
-                      point.tokens, num_threads, time_s * 1e6, bytes / time_s / 1e9, 100 * bytes / time_s / bandwidth,
-                      macs / time_s / 1e9);
+          std::printf("%-7s %6ux%-5u %6u %7u %10.1f %8.2f %5.0f%% %9.1f\n", dtype_text.c_str(), point.n,
+                      point.k, point.tokens, num_threads, time_s * 1e6, bytes / time_s / 1e9,
+                      100 * bytes / time_s / bandwidth, macs / time_s / 1e9);
           std::fflush(stdout);
         }
       }
@@ -200,4 +208,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace tattletale
 
-int main(int argc, char** argv) { return tattletale::run(argc, argv); }
+int main(int argc, char** argv) {
+  return tattletale::run(argc, argv);
+}

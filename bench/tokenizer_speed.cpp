@@ -1,6 +1,7 @@
 // Encodes a text file with one tokenizer, one thread, and prints the speed; tokenizer_speed.py runs it beside
 // other libraries. Usage: bench_tokenizer_speed tokenizer.(json|model|gguf) TEXT [REPEATS] [IDS_OUT]
-// IDS_OUT gets the ids as little-endian u32. With TEXT ending in .records: u32 length + bytes, each record by itself.
+// IDS_OUT gets the ids as little-endian u32. With TEXT ending in .records: u32 length + bytes, each record by
+// itself.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -8,15 +9,17 @@
 #include <fstream>
 #include <iostream>
 
-#include "base/file_map.h"
 #include "../tests/text/tokenizer/gguf_fields.h"
+#include "base/file_map.h"
 #include "text/tokenizer/load_tokenizer.h"
 
 using namespace tattletale;
 
 namespace {
 
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 Result<std::shared_ptr<const Tokenizer>> load(const std::string& path) {
   TT_ASSIGN(auto map, FileMap::open(path));
@@ -66,8 +69,10 @@ int main(int argc, char** argv) {
       auto part = (*tokenizer)->encode(text);
       if (!part) return fail(part.error().message());
       if (texts.size() > 1) ids.push_back(static_cast<uint32_t>(part->size()));
-      if (texts.size() > 1) ids.insert(ids.end(), part->begin(), part->end());
-      else ids = std::move(*part);
+      if (texts.size() > 1)
+        ids.insert(ids.end(), part->begin(), part->end());
+      else
+        ids = std::move(*part);
     }
     const double seconds = now_s() - begin;
     std::printf("encode %zu bytes %zu ids %.3f ms %.1f MB/s\n", all.size(), ids.size(), seconds * 1e3,

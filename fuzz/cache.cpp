@@ -1,5 +1,5 @@
-// The fuzzer's bytes choose operations, lengths and tokens; trie and model must agree after each, and everything must
-// come back at the end. An input whose first byte is 0xff is read as a snapshot file instead.
+// The fuzzer's bytes choose operations, lengths and tokens; trie and model must agree after each, and
+// everything must come back at the end. An input whose first byte is 0xff is read as a snapshot file instead.
 #include <sstream>
 
 #include "cache/lockstep.h"

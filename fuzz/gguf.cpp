@@ -1,10 +1,11 @@
 // GGUF from arbitrary bytes: every answer of the reader is looked at, and every tensor byte read.
+#include "weights/gguf.h"
+
 #include <cstdint>
 #include <cstdlib>
 #include <span>
 
 #include "weights/config_reader.h"
-#include "weights/gguf.h"
 
 namespace {
 

@@ -1,10 +1,11 @@
 // safetensors from arbitrary bytes: every answer of the reader is looked at, and every tensor byte read.
 // The same bytes are also read as a sharded model's index.
+#include "weights/safetensors.h"
+
 #include <cstdint>
 #include <cstdlib>
 #include <span>
 
-#include "weights/safetensors.h"
 #include "weights/safetensors_header.h"
 
 namespace {

@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t zero = input.find('\0');
   const auto tokenizer = tattletale::load_tokenizer_json(input.substr(0, zero), "fuzz");
   if (!tokenizer) return 0;
-  const std::string_view text = zero == std::string_view::npos ? "Hello, world! 123  \n" : input.substr(zero + 1);
+  const std::string_view text =
+      zero == std::string_view::npos ? "Hello, world! 123  \n" : input.substr(zero + 1);
   const auto ids = (*tokenizer)->encode(text.substr(0, 4096));
   if (ids) (void)(*tokenizer)->decode(*ids, false);
   return 0;

@@ -24,7 +24,8 @@ class Trie {
     uint64_t matched_tokens = 0;
   };
   Trie(uint64_t num_pages, uint32_t page_tokens)
-      : trie_(std::move(*RadixTrie::create({.pool = {.num_pages = num_pages, .page_tokens = page_tokens}}))) {}
+      : trie_(std::move(*RadixTrie::create({.pool = {.num_pages = num_pages, .page_tokens = page_tokens}}))) {
+  }
 
   void match(Tokens tokens, Held& held) {
     held.lease = trie_->match(tokens, held.pages, {.recompute_last_token = false});
@@ -46,7 +47,8 @@ class Trie {
   std::unique_ptr<RadixTrie> trie_;
 };
 
-/// Requests of equal length; no two share their first token. Tokens come in one block, in random order of first token.
+/// Requests of equal length; no two share their first token. Tokens come in one block, in random order of
+/// first token.
 class Requests {
  public:
   Requests(uint64_t num, uint64_t length, uint64_t seed) : length_(length), tokens_(num * length) {
@@ -68,7 +70,8 @@ class Requests {
 };
 
 template <class Cache>
-Json measure(const BenchCacheOptions& options, const Clock& clock, const Requests& requests, uint64_t max_evictions) {
+Json measure(const BenchCacheOptions& options, const Clock& clock, const Requests& requests,
+             uint64_t max_evictions) {
   const uint64_t num = options.children;
   const uint64_t num_fresh = num / 4 + 16;  // requests[num ..) are misses, then inserted
   const uint64_t pages_each = options.query_tokens / options.page_tokens;
@@ -91,7 +94,8 @@ Json measure(const BenchCacheOptions& options, const Clock& clock, const Request
   uint64_t matched = 0;
   for (uint64_t i = 0; i < options.samples; ++i) {
     const Tokens query = requests[order[i % order.size()]];
-    if (options.cold) __builtin_prefetch(query.data());  // the request itself is in the cache: it has just arrived
+    if (options.cold)
+      __builtin_prefetch(query.data());  // the request itself is in the cache: it has just arrived
     hit.time([&] { cache.match(query, held); });
     matched += held.matched_tokens;
     release.time([&] { cache.release(held); });
@@ -119,7 +123,8 @@ Json measure(const BenchCacheOptions& options, const Clock& clock, const Request
   result["release_ns"] = release.summary();
   result["whole_request_ns"] = Latencies(build).summary();
   if constexpr (requires { cache.peek(requests[0]); }) {
-    for (int again = 0; again < 2; ++again) {  // the same operations: what is slow each time is the cache's doing
+    for (int again = 0; again < 2;
+         ++again) {  // the same operations: what is slow each time is the cache's doing
       Cache other((num + num_fresh) * pages_each, options.page_tokens);
       Latencies once(clock);
       for (uint64_t i = 0; i < num; ++i) {
@@ -172,9 +177,12 @@ Json replay(const BenchCacheOptions& options, const Clock& clock, const std::vec
     }
     release.time([&] { cache.release(held); });
   }
-  return {{"requests", trace.size()},       {"hit_share", static_cast<double>(matched) / static_cast<double>(queried)},
-          {"refused", refused},             {"match_ns", match.summary()},
-          {"insert_ns", insert.summary()},  {"evict_ns", evict.summary()},
+  return {{"requests", trace.size()},
+          {"hit_share", static_cast<double>(matched) / static_cast<double>(queried)},
+          {"refused", refused},
+          {"match_ns", match.summary()},
+          {"insert_ns", insert.summary()},
+          {"evict_ns", evict.summary()},
           {"release_ns", release.summary()}};
 }
 
@@ -199,15 +207,18 @@ double compare_gb_per_s(const Clock& clock) {
 Result<Json> run_bench_cache(const BenchCacheOptions& options) {
   if (options.query_tokens < options.page_tokens || options.query_tokens % options.page_tokens != 0) {
     return make_error(ErrorKind::invalid_argument, "--query-tokens",
-                      "found " + std::to_string(options.query_tokens) + ", expected a multiple of page_tokens (" +
-                          std::to_string(options.page_tokens) + ")");
+                      "found " + std::to_string(options.query_tokens) +
+                          ", expected a multiple of page_tokens (" + std::to_string(options.page_tokens) +
+                          ")");
   }
   if (options.children == 0 || options.children > 100'000'000 || options.samples == 0) {
     return make_error(ErrorKind::invalid_argument, "--children", "expected 1 to 100000000");
   }
   const Clock clock = Clock::calibrate();
-  Json result = {{"children", options.children},       {"query_tokens", options.query_tokens},
-                 {"page_tokens", options.page_tokens}, {"cold", options.cold},
+  Json result = {{"children", options.children},
+                 {"query_tokens", options.query_tokens},
+                 {"page_tokens", options.page_tokens},
+                 {"cold", options.cold},
                  {"seed", options.seed},
                  {"timer_ns", static_cast<double>(clock.overhead_ticks) * clock.ns_per_tick},
                  {"compare_gb_per_s", compare_gb_per_s(clock)}};
@@ -226,7 +237,8 @@ Result<Json> run_bench_cache(const BenchCacheOptions& options) {
   if (options.rivals) {
     result["rivals"]["hash_chain"] = measure<HashChainCache>(options, clock, requests, UINT64_MAX);
     // Its eviction walks all leaves each time; a thousand say enough.
-    result["rivals"]["hash_map_radix"] = measure<HashRadixCache>(options, clock, requests, 100'000'000 / (options.children + 100'000) + 20);
+    result["rivals"]["hash_map_radix"] =
+        measure<HashRadixCache>(options, clock, requests, 100'000'000 / (options.children + 100'000) + 20);
   }
   return result;
 }

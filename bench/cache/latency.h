@@ -1,4 +1,5 @@
-// Times single operations of tens of nanoseconds: the processor's time stamp between fences, its own cost taken off.
+// Times single operations of tens of nanoseconds: the processor's time stamp between fences, its own cost
+// taken off.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +26,8 @@ inline uint64_t read_clock() {
 #endif
 }
 
-/// Nanoseconds per tick of read_clock, against steady_clock over 50 ms; and the ticks that reading it twice costs.
+/// Nanoseconds per tick of read_clock, against steady_clock over 50 ms; and the ticks that reading it twice
+/// costs.
 struct Clock {
   double ns_per_tick = 1;
   uint64_t overhead_ticks = 0;
@@ -62,7 +64,8 @@ class Latencies {
     const uint64_t spent = read_clock() - start;
     ticks_.push_back(spent > clock_.overhead_ticks ? spent - clock_.overhead_ticks : 0);
   }
-  /// Of two runs of the same operations, keeps each operation's lesser time: the machine's interruptions fall away.
+  /// Of two runs of the same operations, keeps each operation's lesser time: the machine's interruptions fall
+  /// away.
   void keep_least(const Latencies& other) {
     for (size_t i = 0; i < ticks_.size(); ++i) ticks_[i] = std::min(ticks_[i], other.ticks_[i]);
   }
@@ -75,7 +78,11 @@ class Latencies {
       const auto index = static_cast<size_t>(share * static_cast<double>(ticks_.size() - 1));
       return std::round(static_cast<double>(ticks_[index]) * clock_.ns_per_tick * 10) / 10;
     };
-    return {{"p50", at(0.5)}, {"p99", at(0.99)}, {"p999", at(0.999)}, {"max", at(1.0)}, {"samples", ticks_.size()}};
+    return {{"p50", at(0.5)},
+            {"p99", at(0.99)},
+            {"p999", at(0.999)},
+            {"max", at(1.0)},
+            {"samples", ticks_.size()}};
   }
 
  private:

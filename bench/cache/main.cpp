@@ -1,5 +1,6 @@
 // The benchmark as a program of its own: bench_cache [--children N] [--query-tokens N] [--cold] [--seed N]
-// [--samples N] [--no-rivals] [--trace FILE] [--pages N], or --make-trace KIND --requests N --seed N to print a trace.
+// [--samples N] [--no-rivals] [--trace FILE] [--pages N], or --make-trace KIND --requests N --seed N to print
+// a trace.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -25,15 +26,24 @@ int main(int argc, char** argv) {
     }
     const char* value = argv[++i];
     const uint64_t number = std::strtoull(value, nullptr, 10);
-    if (flag == "--children") options.children = number;
-    else if (flag == "--query-tokens") options.query_tokens = number;
-    else if (flag == "--page-tokens") options.page_tokens = static_cast<uint32_t>(number);
-    else if (flag == "--seed") options.seed = number;
-    else if (flag == "--samples") options.samples = number;
-    else if (flag == "--pages") options.trace_pages = number;
-    else if (flag == "--requests") num_requests = number;
-    else if (flag == "--trace") options.trace = value;
-    else if (flag == "--make-trace") make = value;
+    if (flag == "--children")
+      options.children = number;
+    else if (flag == "--query-tokens")
+      options.query_tokens = number;
+    else if (flag == "--page-tokens")
+      options.page_tokens = static_cast<uint32_t>(number);
+    else if (flag == "--seed")
+      options.seed = number;
+    else if (flag == "--samples")
+      options.samples = number;
+    else if (flag == "--pages")
+      options.trace_pages = number;
+    else if (flag == "--requests")
+      num_requests = number;
+    else if (flag == "--trace")
+      options.trace = value;
+    else if (flag == "--make-trace")
+      make = value;
     else {
       std::fprintf(stderr, "%s: unknown flag\n", flag.c_str());
       return 2;

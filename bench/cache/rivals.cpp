@@ -69,7 +69,8 @@ void HashChainCache::release(Held& held) {
 
 bool HashChainCache::insert(std::span<const uint32_t> tokens, Held& held) {
   Key key = held.blocks.empty() ? Key{} : blocks_[held.blocks.back()].key;
-  for (uint64_t at = held.blocks.size() * page_tokens_; at + page_tokens_ <= tokens.size(); at += page_tokens_) {
+  for (uint64_t at = held.blocks.size() * page_tokens_; at + page_tokens_ <= tokens.size();
+       at += page_tokens_) {
     key = chain(key, tokens.data() + at, page_tokens_);
     if (free_.empty()) return false;
     const uint32_t block = free_.back();
@@ -150,8 +151,9 @@ void HashRadixCache::match(std::span<const uint32_t> tokens, Held& held) {
     if (found == at->children.end()) break;
     Node* child = found->second.get();
     const uint64_t num = std::min<uint64_t>(child->tokens.size(), tokens.size() - pos);
-    const auto differ = std::mismatch(child->tokens.begin(), child->tokens.begin() + static_cast<ptrdiff_t>(num),
-                                      tokens.begin() + static_cast<ptrdiff_t>(pos));
+    const auto differ =
+        std::mismatch(child->tokens.begin(), child->tokens.begin() + static_cast<ptrdiff_t>(num),
+                      tokens.begin() + static_cast<ptrdiff_t>(pos));
     uint64_t same = static_cast<uint64_t>(differ.first - child->tokens.begin());
     same -= same % page_tokens_;
     if (same == 0) break;
@@ -228,7 +230,8 @@ uint64_t HashRadixCache::evict(uint64_t num_pages) {
 }
 
 uint64_t HashRadixCache::memory_bytes() const {
-  constexpr uint64_t kMapEntry = 8 + 8 + 8 + 16 + 8;  // next, key, pointer, allocator's header, share of the buckets
+  constexpr uint64_t kMapEntry =
+      8 + 8 + 8 + 16 + 8;  // next, key, pointer, allocator's header, share of the buckets
   constexpr uint64_t kTwoVectors = 2 * 16;
   return num_nodes_ * (sizeof(Node) + 16 + kMapEntry + kTwoVectors) +
          num_pages_used_ * (page_tokens_ * 4 + 4);

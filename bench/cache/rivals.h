@@ -1,5 +1,6 @@
-// The two rival designs, small and honest: they keep the same promises to a caller (find the longest cached prefix in
-// whole pages, hold it, publish, evict least recently used) in their own way. Prefixes and pages only, as the originals.
+// The two rival designs, small and honest: they keep the same promises to a caller (find the longest cached
+// prefix in whole pages, hold it, publish, evict least recently used) in their own way. Prefixes and pages
+// only, as the originals.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@
 
 namespace tattletale::bench {
 
-/// A chain of block hashes in one hash map (the way of vLLM): block i's key is the 128-bit hash of its tokens and of
-/// block i-1's key. Blocks nobody uses stand in one list, oldest first. Hash collisions are taken not to happen.
+/// A chain of block hashes in one hash map (the way of vLLM): block i's key is the 128-bit hash of its tokens
+/// and of block i-1's key. Blocks nobody uses stand in one list, oldest first. Hash collisions are taken not
+/// to happen.
 class HashChainCache {
  public:
   struct Held {
@@ -54,8 +56,8 @@ class HashChainCache {
   std::vector<uint32_t> free_;
 };
 
-/// A radix tree whose nodes keep their children in a hash map by first page, and a heap built for each eviction (the
-/// way of SGLang): eviction gathers the leaves, makes a heap by last use, pops.
+/// A radix tree whose nodes keep their children in a hash map by first page, and a heap built for each
+/// eviction (the way of SGLang): eviction gathers the leaves, makes a heap by last use, pops.
 class HashRadixCache {
  public:
   struct Node {

@@ -34,7 +34,9 @@ Result<std::string> make_trace(const std::string& kind, uint64_t num_requests, u
   std::mt19937_64 random(seed);
   const auto between = [&](uint64_t low, uint64_t high) { return low + random() % (high - low + 1); };
   uint64_t next_run = seed * 1'000'000;
-  const auto run = [&](uint64_t length) { return " " + std::to_string(next_run++) + ":" + std::to_string(length); };
+  const auto run = [&](uint64_t length) {
+    return " " + std::to_string(next_run++) + ":" + std::to_string(length);
+  };
 
   const std::string shared = run(kind == "documents" ? 50 : 500);
   std::vector<Thread> threads;
@@ -50,8 +52,8 @@ Result<std::string> make_trace(const std::string& kind, uint64_t num_requests, u
     out += "prompt" + prompt + " answer" + answer + "\n";
     if (kind == "chat") thread.runs = random() % 12 == 0 ? shared : prompt + answer;
     if (kind == "agents") {  // a step goes on from this thread or starts a branch beside it
-      threads[random() % 3 == 0 ? random() % threads.size() : static_cast<size_t>(&thread - threads.data())].runs =
-          random() % 20 == 0 ? shared : prompt + answer;
+      threads[random() % 3 == 0 ? random() % threads.size() : static_cast<size_t>(&thread - threads.data())]
+          .runs = random() % 20 == 0 ? shared : prompt + answer;
     }
   }
   return out;
@@ -75,7 +77,8 @@ Result<std::vector<TraceRequest>> read_trace(const std::string& path) {
         into = &request.prompt;
       } else if (word == "answer") {
         into = &request.answer;
-      } else if (into != nullptr && (parts >> seed >> colon >> length) && colon == ':' && length <= kMaxRunTokens) {
+      } else if (into != nullptr && (parts >> seed >> colon >> length) && colon == ':' &&
+                 length <= kMaxRunTokens) {
         append_run(seed, length, *into);
       } else {
         return make_error(ErrorKind::bad_file, path + " line " + std::to_string(number),

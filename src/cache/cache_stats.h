@@ -1,4 +1,5 @@
-// What the cache publishes about itself to other threads: plain counts, each exact on its own, not one snapshot.
+// What the cache publishes about itself to other threads: plain counts, each exact on its own, not one
+// snapshot.
 #pragma once
 
 #include <atomic>
@@ -7,7 +8,7 @@
 namespace tattletale {
 
 struct CacheStats {
-  uint64_t num_pages = 0;        // in the pool
+  uint64_t num_pages = 0;  // in the pool
   uint64_t free_pages = 0;
   uint64_t trie_pages = 0;       // published
   uint64_t evictable_pages = 0;  // published and held by nobody
@@ -25,8 +26,9 @@ struct CacheStats {
 class CacheStatsWriter {
  public:
   using Count = std::atomic<uint64_t>;
-  Count num_pages{0}, free_pages{0}, trie_pages{0}, evictable_pages{0}, num_nodes{0}, num_leases{0}, num_matches{0},
-      queried_tokens{0}, matched_tokens{0}, published_pages{0}, duplicate_pages{0}, evicted_pages{0};
+  Count num_pages{0}, free_pages{0}, trie_pages{0}, evictable_pages{0}, num_nodes{0}, num_leases{0},
+      num_matches{0}, queried_tokens{0}, matched_tokens{0}, published_pages{0}, duplicate_pages{0},
+      evicted_pages{0};
 
   static void set(Count& count, uint64_t value) { count.store(value, std::memory_order_relaxed); }
   /// Not a read-modify-write: there is one writer.
@@ -36,8 +38,8 @@ class CacheStatsWriter {
 
   CacheStats read() const {
     const auto get = [](const Count& count) { return count.load(std::memory_order_relaxed); };
-    return {get(num_pages),    get(free_pages),     get(trie_pages),     get(evictable_pages),
-            get(num_nodes),    get(num_leases),     get(num_matches),    get(queried_tokens),
+    return {get(num_pages),      get(free_pages),      get(trie_pages),      get(evictable_pages),
+            get(num_nodes),      get(num_leases),      get(num_matches),     get(queried_tokens),
             get(matched_tokens), get(published_pages), get(duplicate_pages), get(evicted_pages)};
   }
 };

@@ -52,7 +52,8 @@ void ChildIndex::insert(NodeArena& nodes, NodeIndex owner, NodeIndex child) {
   }
   uint32_t depth = 0;
   insert_by_key(nodes, *slot, child, depth);
-  // A tree much deeper than kFanDepth grew while no fan was to be had; it stays, so that the work here is bounded.
+  // A tree much deeper than kFanDepth grew while no fan was to be had; it stays, so that the work here is
+  // bounded.
   if (depth >= kFanDepth && depth < 2 * kFanDepth && level < kMaxLevels) tree_to_fan(nodes, *slot, level);
 }
 
@@ -101,7 +102,8 @@ void ChildIndex::fan_to_tree(NodeArena& nodes, uint32_t& slot) {
     for (NodeIndex x = Tree::first(links, root); x != kNoNode; x = Tree::next(links, x)) members[num++] = x;
   };
   visit_slot(slot, collect);
-  // Fewer than kMinInFan children lie below, so at most one nested fan a level remains, each with all of them.
+  // Fewer than kMinInFan children lie below, so at most one nested fan a level remains, each with all of
+  // them.
   for (uint32_t at = slot; at & kFanBit;) {
     const uint32_t fan = at & ~kFanBit;
     at = 0;

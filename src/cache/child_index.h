@@ -1,6 +1,7 @@
-// The children of a node, found by first token. Few children form one WAVL tree. Where that tree grows deep it becomes
-// a fan: 64 trees chosen by six bits of the token, each of which may become a fan on the next six bits. A fan is exact
-// (no hash, no collision), converts a few dozen nodes at a time, and leaves O(log n) as the worst case.
+// The children of a node, found by first token. Few children form one WAVL tree. Where that tree grows deep
+// it becomes a fan: 64 trees chosen by six bits of the token, each of which may become a fan on the next six
+// bits. A fan is exact (no hash, no collision), converts a few dozen nodes at a time, and leaves O(log n) as
+// the worst case.
 #pragma once
 
 #include <bit>

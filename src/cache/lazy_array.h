@@ -1,5 +1,6 @@
-// A fixed-size zeroed array: indices are stable and nothing is ever moved, so no insertion pays for growth. Its memory
-// is either touched only as it is used, or all at once at the start, in large pages where the system has them.
+// A fixed-size zeroed array: indices are stable and nothing is ever moved, so no insertion pays for growth.
+// Its memory is either touched only as it is used, or all at once at the start, in large pages where the
+// system has them.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,8 @@ class LazyArray {
   }
   ~LazyArray() { std::free(raw_); }
 
-  /// False if the memory is not to be had. With touch_now no later access can fault; without, large blocks come
-  /// untouched from the system.
+  /// False if the memory is not to be had. With touch_now no later access can fault; without, large blocks
+  /// come untouched from the system.
   bool allocate(uint64_t num, bool touch_now) {
     if (num > (UINT64_MAX - 2 * kLargePage) / sizeof(T)) return false;
     const uint64_t bytes = num * sizeof(T);

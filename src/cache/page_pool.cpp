@@ -8,8 +8,9 @@ namespace tattletale {
 
 Result<PagePool> PagePool::create(const PagePoolOptions& options) {
   if (!std::has_single_bit(options.page_tokens) || options.page_tokens < 16 || options.page_tokens > 256) {
-    return make_error(ErrorKind::invalid_argument, "page_tokens",
-                      "found " + std::to_string(options.page_tokens) + ", expected a power of two from 16 to 256");
+    return make_error(
+        ErrorKind::invalid_argument, "page_tokens",
+        "found " + std::to_string(options.page_tokens) + ", expected a power of two from 16 to 256");
   }
   if (options.num_pages == 0 || options.num_pages > kMaxPoolPages) {
     return make_error(ErrorKind::invalid_argument, "num_pages",
@@ -23,8 +24,9 @@ Result<PagePool> PagePool::create(const PagePoolOptions& options) {
   const uint64_t num_indices = options.num_pages + 1;
   if (!pool.links_.allocate(num_indices, options.touch_memory_now) ||
       !pool.tokens_.allocate(num_indices << pool.page_shift_, options.touch_memory_now)) {
-    return make_error(ErrorKind::out_of_memory, "page pool",
-                      "no memory for the tokens of " + std::to_string(options.num_pages) + " pages; use fewer pages");
+    return make_error(
+        ErrorKind::out_of_memory, "page pool",
+        "no memory for the tokens of " + std::to_string(options.num_pages) + " pages; use fewer pages");
   }
   return pool;
 }

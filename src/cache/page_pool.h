@@ -10,29 +10,31 @@
 
 namespace tattletale {
 
-/// A token of the model's vocabulary, or one of the reserved ids that spell the content hash of an image or a sound
-/// (the caller spreads the 128 bits of the hash over the positions that the media item fills).
+/// A token of the model's vocabulary, or one of the reserved ids that spell the content hash of an image or a
+/// sound (the caller spreads the 128 bits of the hash over the positions that the media item fills).
 using TokenId = uint32_t;
 
 /// A page's number, 64 bit on host and device: page * bytes per page is computed in 64 bits everywhere.
 using PageId = uint64_t;
 
 /// The byte where a page begins in its pool. Units: bytes.
-constexpr uint64_t page_offset_bytes(PageId page, uint64_t page_bytes) { return page * page_bytes; }
+constexpr uint64_t page_offset_bytes(PageId page, uint64_t page_bytes) {
+  return page * page_bytes;
+}
 
 struct PagePoolOptions {
   uint64_t num_pages = 0;     // 1 .. kMaxPoolPages
   uint32_t page_tokens = 16;  // a power of two, 16 .. 256
   PageId first_page = 0;      // pages are numbered first_page .. first_page + num_pages - 1
-  /// Touch all bookkeeping memory at creation (about 10 bytes a token of the pool), so that no request waits for a page
-  /// fault. False leaves it to be touched as pages are used.
+  /// Touch all bookkeeping memory at creation (about 10 bytes a token of the pool), so that no request waits
+  /// for a page fault. False leaves it to be touched as pages are used.
   bool touch_memory_now = true;
 };
 
 inline constexpr uint64_t kMaxPoolPages = (uint64_t{1} << 30) - 8;
 
-/// Pages first_page .. first_page + num_pages - 1, each free or handed out, with the tokens whose rows they hold.
-/// Threading: one writer thread, the trie's. Nothing here allocates after create().
+/// Pages first_page .. first_page + num_pages - 1, each free or handed out, with the tokens whose rows they
+/// hold. Threading: one writer thread, the trie's. Nothing here allocates after create().
 class PagePool {
  public:
   /// Errors: invalid_argument if page_tokens is no power of two in 16..256 or num_pages is out of range;
@@ -60,7 +62,7 @@ class PagePool {
     PageIndex prev;
   };
 
-  PageIndex take();              // kNone if none is free
+  PageIndex take();  // kNone if none is free
   void give_back(PageIndex page);
   PageId id(PageIndex page) const { return first_page_ + (page - 1); }
   TokenId* tokens(PageIndex page) { return &tokens_[uint64_t{page} << page_shift_]; }

@@ -27,14 +27,16 @@ Result<std::unique_ptr<RadixTrie>> RadixTrie::create(TrieOptions options) {
   TT_ASSIGN(PagePool pool, PagePool::create(options.pool));
   std::unique_ptr<RadixTrie> trie(new RadixTrie);
   trie->pool_ = std::move(pool);
-  // Every leaf owns a page and every node without one has two children, so there are fewer nodes than 2 * pages.
+  // Every leaf owns a page and every node without one has two children, so there are fewer nodes than 2 *
+  // pages.
   const uint64_t max_nodes = 2 * options.pool.num_pages + 8;
   const bool touch_now = options.pool.touch_memory_now;
-  if (!trie->nodes_.allocate(max_nodes, touch_now) || !trie->children_.allocate(max_nodes / 16 + 64, touch_now) ||
+  if (!trie->nodes_.allocate(max_nodes, touch_now) ||
+      !trie->children_.allocate(max_nodes / 16 + 64, touch_now) ||
       !trie->checkpoints_.allocate(max_nodes + 2, false)) {
-    return make_error(ErrorKind::out_of_memory, "radix trie",
-                      "no memory for the nodes of " + std::to_string(options.pool.num_pages) +
-                          " pages; use fewer pages");
+    return make_error(
+        ErrorKind::out_of_memory, "radix trie",
+        "no memory for the nodes of " + std::to_string(options.pool.num_pages) + " pages; use fewer pages");
   }
   CHECK(trie->nodes_.take() == kRootNode);
   trie->options_ = std::move(options);
@@ -53,10 +55,15 @@ void RadixTrie::publish_counts() {
   CacheStatsWriter::set(stats_.num_leases, num_leases_);
 }
 
-/// Follows `tokens` from the end of `from`. Appends the full pages passed, if asked. Looks into a child only after
-/// agreeing with its parent to the end.
-RadixTrie::Walk RadixTrie::walk(std::span<const TokenId> tokens, NodeIndex from, std::vector<PageId>* pages) const {
-  Walk at{.node = from, .child = kNoNode, .depth = nodes_[from].end, .checkpoint = {}, .checkpoint_node = kNoNode};
+/// Follows `tokens` from the end of `from`. Appends the full pages passed, if asked. Looks into a child only
+/// after agreeing with its parent to the end.
+RadixTrie::Walk RadixTrie::walk(std::span<const TokenId> tokens, NodeIndex from,
+                                std::vector<PageId>* pages) const {
+  Walk at{.node = from,
+          .child = kNoNode,
+          .depth = nodes_[from].end,
+          .checkpoint = {},
+          .checkpoint_node = kNoNode};
   const uint64_t mask = page_mask();
   while (at.depth < tokens.size()) {
     const NodeIndex child = children_.find(nodes_, at.node, tokens[at.depth]);
@@ -86,16 +93,16 @@ RadixTrie::Walk RadixTrie::walk(std::span<const TokenId> tokens, NodeIndex from,
   return at;
 }
 
-/// The node on the path to `bottom` that ends at `depth` (page aligned), cut there if need be. `pages` are the path's
-/// full pages.
+/// The node on the path to `bottom` that ends at `depth` (page aligned), cut there if need be. `pages` are
+/// the path's full pages.
 NodeIndex RadixTrie::end_node_at(NodeIndex bottom, uint64_t depth, std::span<const PageId> pages) {
   while (bottom != kRootNode && nodes_[bottom].start >= depth) bottom = nodes_[bottom].parent;
   if (nodes_[bottom].end == depth) return bottom;
   return split(bottom, depth, page_index(pages[(depth >> pool_.page_shift()) - 1]));
 }
 
-/// A walk ended inside the page that begins at token `full`: finds the page that holds those rows and returns its node,
-/// cut so that the page is its last. A hold on it holds this page and nothing below.
+/// A walk ended inside the page that begins at token `full`: finds the page that holds those rows and returns
+/// its node, cut so that the page is its last. A hold on it holds this page and nothing below.
 NodeIndex RadixTrie::find_copy_source(const Walk& end, uint64_t full, CopySource& copy) {
   NodeIndex owner = end.child;
   if (owner == kNoNode) owner = nodes_[end.node].has_tail ? end.node : children_.any_child(nodes_, end.node);
@@ -139,7 +146,9 @@ Lease RadixTrie::match(std::span<const TokenId> tokens, std::vector<PageId>& pag
   return lease;
 }
 
-uint64_t RadixTrie::peek(std::span<const TokenId> tokens) const { return walk(tokens, kRootNode, nullptr).depth; }
+uint64_t RadixTrie::peek(std::span<const TokenId> tokens) const {
+  return walk(tokens, kRootNode, nullptr).depth;
+}
 
 Lease RadixTrie::fork(const Lease& lease, std::vector<PageId>& pages) {
   const NodeIndex node = record(lease.record_).node;
@@ -147,7 +156,8 @@ Lease RadixTrie::fork(const Lease& lease, std::vector<PageId>& pages) {
   uint64_t last = pages.size();
   for (NodeIndex at = node; at != kRootNode; at = nodes_[at].parent) {
     PageIndex page = nodes_[at].last_page;
-    for (uint64_t i = num_pages_of(nodes_[at]) - nodes_[at].has_tail; i-- > 0; page = pool_.links_[page].prev) {
+    for (uint64_t i = num_pages_of(nodes_[at]) - nodes_[at].has_tail; i-- > 0;
+         page = pool_.links_[page].prev) {
       pages[--last] = pool_.id(page);
     }
   }
@@ -157,15 +167,16 @@ Lease RadixTrie::fork(const Lease& lease, std::vector<PageId>& pages) {
   return copy;
 }
 
-/// All nodes of the path were used now. A leaf in the eviction order keeps its key there: it is held by the caller and
-/// gets a new one when the hold ends.
+/// All nodes of the path were used now. A leaf in the eviction order keeps its key there: it is held by the
+/// caller and gets a new one when the hold ends.
 void RadixTrie::touch_path(NodeIndex node) {
   for (; node != kRootNode; node = nodes_[node].parent) {
     if (!nodes_[node].in_order) nodes_[node].last_use = clock_;
   }
 }
 
-/// Ends a hold at the end of a use: the path's last use is the current tick, and nodes that have become alike merge.
+/// Ends a hold at the end of a use: the path's last use is the current tick, and nodes that have become alike
+/// merge.
 void RadixTrie::release_hold(NodeIndex node) {
   if (nodes_[node].in_order) order_.erase(nodes_, node);
   touch_path(node);
@@ -286,7 +297,11 @@ void RadixTrie::set_checkpoint(Lease& lease, uint64_t id) {
   checkpoints_[node] = id;
 }
 
-uint64_t RadixTrie::published_tokens(const Lease& lease) const { return nodes_[record(lease.record_).node].end; }
-uint64_t RadixTrie::num_private_pages(const Lease& lease) const { return record(lease.record_).num_private; }
+uint64_t RadixTrie::published_tokens(const Lease& lease) const {
+  return nodes_[record(lease.record_).node].end;
+}
+uint64_t RadixTrie::num_private_pages(const Lease& lease) const {
+  return record(lease.record_).num_private;
+}
 
 }  // namespace tattletale

@@ -1,5 +1,6 @@
-// IntrusiveAttention's cache: a paged radix trie over token ids that says which KV pages a request can reuse, where new
-// pages hang and which go first. Pure logic; page contents live elsewhere. The structure is described in docs/cache.md.
+// IntrusiveAttention's cache: a paged radix trie over token ids that says which KV pages a request can reuse,
+// where new pages hang and which go first. Pure logic; page contents live elsewhere. The structure is
+// described in docs/cache.md.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,9 @@ namespace tattletale {
 
 class RadixTrie;
 
-/// Rows 0 .. num_tokens-1 of `page` hold the request's next tokens but the page is not (wholly) the request's: copy
-/// those rows into the request's own first page (the first that allocate_pages gives), then compute the rest.
+/// Rows 0 .. num_tokens-1 of `page` hold the request's next tokens but the page is not (wholly) the
+/// request's: copy those rows into the request's own first page (the first that allocate_pages gives), then
+/// compute the rest.
 struct CopySource {
   PageId page = 0;
   uint32_t num_tokens = 0;
@@ -34,9 +36,9 @@ struct Checkpoint {
   uint64_t num_tokens = 0;
 };
 
-/// One request's hold on a path of the trie plus the pages it owns alone. Move-only. While it lives no page on its
-/// path is evicted; dropping it releases exactly that path and returns its private pages, in O(log n), without a
-/// search. It must not outlive its trie. Threading: the trie's writer thread only.
+/// One request's hold on a path of the trie plus the pages it owns alone. Move-only. While it lives no page
+/// on its path is evicted; dropping it releases exactly that path and returns its private pages, in O(log n),
+/// without a search. It must not outlive its trie. Threading: the trie's writer thread only.
 class Lease {
  public:
   Lease() = default;
@@ -48,9 +50,11 @@ class Lease {
   void release();
   explicit operator bool() const { return trie_ != nullptr; }
 
-  /// Where prefill starts: tokens that need no computing, = full pages * page_tokens + copy_source()->num_tokens.
+  /// Where prefill starts: tokens that need no computing, = full pages * page_tokens +
+  /// copy_source()->num_tokens.
   uint64_t matched_tokens() const { return matched_tokens_; }
-  /// Set if the match ended inside a page. It stays valid until drop_copy_source(), extend() past it, or release.
+  /// Set if the match ended inside a page. It stays valid until drop_copy_source(), extend() past it, or
+  /// release.
   std::optional<CopySource> copy_source() const {
     return copy_.num_tokens != 0 ? std::optional<CopySource>(copy_) : std::nullopt;
   }
@@ -71,13 +75,15 @@ class Lease {
 struct MatchOptions {
   /// Match at most tokens.size() - 1 tokens, so that the last one is computed and yields logits.
   bool recompute_last_token = true;
-  /// End the match at the deepest checkpoint (no copy source then): for models with state not addressable by token.
+  /// End the match at the deepest checkpoint (no copy source then): for models with state not addressable by
+  /// token.
   bool need_checkpoint = false;
 };
 
 struct ExtendResult {
   uint64_t published_tokens = 0;  // length of the lease's path now, a multiple of page_tokens
-  /// Entries of the page table that now name the trie's page, since another request published the same tokens first.
+  /// Entries of the page table that now name the trie's page, since another request published the same tokens
+  /// first.
   uint64_t first_replaced = 0;
   uint64_t num_replaced = 0;
 };
@@ -87,32 +93,33 @@ struct EvictResult {
   uint64_t num_not_freed = 0;  // asked for but leased, pinned or not there
 };
 
-/// Pages about to be freed, oldest first in the path; `tokens` is the whole path up to the last row of the last page.
-/// Valid during the call only.
+/// Pages about to be freed, oldest first in the path; `tokens` is the whole path up to the last row of the
+/// last page. Valid during the call only.
 struct EvictedRun {
   std::span<const TokenId> tokens;
-  std::span<const PageId> pages;     // consecutive; the last may be a tail with tokens.size() % page_tokens rows
-  uint64_t first_page_of_path = 0;   // pages[0] holds tokens [first_page_of_path * page_tokens, ...)
+  std::span<const PageId> pages;  // consecutive; the last may be a tail with tokens.size() % page_tokens rows
+  uint64_t first_page_of_path = 0;  // pages[0] holds tokens [first_page_of_path * page_tokens, ...)
 };
 
 struct TrieOptions {
   PagePoolOptions pool;
   /// Called with a checkpoint's id when its node goes or the checkpoint is replaced.
   std::function<void(uint64_t checkpoint_id)> release_checkpoint = {};
-  /// Called before evicted pages are freed, so that a second tier may copy them. Costs O(path) a leaf when set.
+  /// Called before evicted pages are freed, so that a second tier may copy them. Costs O(path) a leaf when
+  /// set.
   std::function<void(const EvictedRun&)> on_evict = {};
 };
 
 /// The paged radix trie.
 ///
-/// A request's life: match() -> allocate_pages() -> copy rows of copy_source(), compute -> extend() whenever a page has
-/// filled -> finish() or drop the lease. `pages` in these calls is the request's page table: entry i holds tokens
-/// [i * page_tokens, (i + 1) * page_tokens). match() replaces it, the others keep it true.
+/// A request's life: match() -> allocate_pages() -> copy rows of copy_source(), compute -> extend() whenever
+/// a page has filled -> finish() or drop the lease. `pages` in these calls is the request's page table: entry
+/// i holds tokens [i * page_tokens, (i + 1) * page_tokens). match() replaces it, the others keep it true.
 ///
-/// Costs: O(length compared + path nodes * log fan-out); no hash table, no rehash, no growth copying, no walk over
-/// siblings or subtrees. The longest sequence is 2^32 - 1 tokens.
-/// Threading: ONE writer thread (the scheduler) calls everything; any thread may call stats().
-/// Errors: broken calls (a page table that is not the lease's) fail a CHECK before anything changes.
+/// Costs: O(length compared + path nodes * log fan-out); no hash table, no rehash, no growth copying, no walk
+/// over siblings or subtrees. The longest sequence is 2^32 - 1 tokens. Threading: ONE writer thread (the
+/// scheduler) calls everything; any thread may call stats(). Errors: broken calls (a page table that is not
+/// the lease's) fail a CHECK before anything changes.
 class RadixTrie {
  public:
   /// Errors: as PagePool::create.
@@ -127,18 +134,18 @@ class RadixTrie {
   /// Length of the longest cached prefix; holds and touches nothing (for cache-aware scheduling).
   uint64_t peek(std::span<const TokenId> tokens) const;
 
-  /// A second lease on what `lease` has published (n choices from one prefill). pages := its full pages. Rows of the
-  /// parent's unpublished page are not shared: copy them from the parent's page table.
+  /// A second lease on what `lease` has published (n choices from one prefill). pages := its full pages. Rows
+  /// of the parent's unpublished page are not shared: copy them from the parent's page table.
   Lease fork(const Lease& lease, std::vector<PageId>& pages);
 
   /// Gives the lease num_pages more private pages, appended to `pages`; evicts when too few are free.
   /// False, and nothing changed, if free and evictable pages together do not suffice.
   bool allocate_pages(Lease& lease, uint64_t num_pages, std::vector<PageId>& pages);
 
-  /// Publishes every full page of `computed`, the request's whole token sequence so far whose rows are computed; it
-  /// must begin with the lease's path. Where the same tokens are already published, the request's duplicates are freed
-  /// and `pages` names the trie's instead (same contents). Call it once the device work writing those rows is ordered
-  /// before any later use of the pages.
+  /// Publishes every full page of `computed`, the request's whole token sequence so far whose rows are
+  /// computed; it must begin with the lease's path. Where the same tokens are already published, the
+  /// request's duplicates are freed and `pages` names the trie's instead (same contents). Call it once the
+  /// device work writing those rows is ordered before any later use of the pages.
   ExtendResult extend(Lease& lease, std::span<const TokenId> computed, std::vector<PageId>& pages);
 
   /// Publishes everything computed, the unfilled last page included, and releases the lease.
@@ -155,7 +162,8 @@ class RadixTrie {
   /// False if exactly these tokens' full pages are not pinned.
   bool unpin(std::span<const TokenId> tokens);
 
-  /// Hangs caller state at the end of what the lease has published; `id` is not 0. An older one there is released.
+  /// Hangs caller state at the end of what the lease has published; `id` is not 0. An older one there is
+  /// released.
   void set_checkpoint(Lease& lease, uint64_t id);
 
   /// Tokens of the lease's published path; a multiple of page_tokens.
@@ -190,8 +198,8 @@ class RadixTrie {
   using PageIndex = PagePool::PageIndex;
 
   struct LeaseRecord {
-    NodeIndex node;         // the path's end; its end is page aligned
-    NodeIndex copy_node;    // kNoNode, or the node whose last page is the copy source
+    NodeIndex node;       // the path's end; its end is page aligned
+    NodeIndex copy_node;  // kNoNode, or the node whose last page is the copy source
     PageIndex first_private, last_private;
     uint32_t num_private;
     uint32_t in_use;
@@ -200,9 +208,9 @@ class RadixTrie {
 
   /// How far a token sequence agrees with the trie.
   struct Walk {
-    NodeIndex node = 0;    // the last node that agrees to its end
-    NodeIndex child = 0;   // the child that agrees in part, or kNoNode
-    uint64_t depth = 0;    // tokens that agree
+    NodeIndex node = 0;   // the last node that agrees to its end
+    NodeIndex child = 0;  // the child that agrees in part, or kNoNode
+    uint64_t depth = 0;   // tokens that agree
     Checkpoint checkpoint;
     NodeIndex checkpoint_node = 0;
   };
@@ -217,11 +225,14 @@ class RadixTrie {
   Lease new_lease(NodeIndex node);
   void release_lease(Lease& lease);
   LeaseRecord& record(uint32_t index) { return lease_chunks_[index / kLeaseChunk][index % kLeaseChunk]; }
-  const LeaseRecord& record(uint32_t index) const { return lease_chunks_[index / kLeaseChunk][index % kLeaseChunk]; }
+  const LeaseRecord& record(uint32_t index) const {
+    return lease_chunks_[index / kLeaseChunk][index % kLeaseChunk];
+  }
   void free_private_pages(LeaseRecord& lease, uint64_t num);
   void publish_counts();
   // trie_publish.cpp: extend, finish
-  void check_private_pages(const LeaseRecord& lease, uint64_t first, uint64_t num, std::span<const PageId> pages) const;
+  void check_private_pages(const LeaseRecord& lease, uint64_t first, uint64_t num,
+                           std::span<const PageId> pages) const;
   NodeIndex publish(LeaseRecord& lease, std::span<const TokenId> tokens, std::vector<PageId>& pages,
                     ExtendResult& result);
   NodeIndex attach_run(LeaseRecord& lease, NodeIndex at, std::span<const TokenId> tokens, uint64_t depth);

@@ -1,5 +1,5 @@
-// The trie's node, one cache line, and the arena and the two tree hooks that it carries: its place among its siblings
-// and its place in the eviction order.
+// The trie's node, one cache line, and the arena and the two tree hooks that it carries: its place among its
+// siblings and its place in the eviction order.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +10,27 @@
 
 namespace tattletale {
 
-/// One edge of the trie: tokens [start, end) of every sequence that passes, and the pages whose last token is among
-/// them. A node whose end is not page aligned reads its last tokens from a page that it does not own, the next in the
-/// chain (a child's), unless it has a tail page of its own.
+/// One edge of the trie: tokens [start, end) of every sequence that passes, and the pages whose last token is
+/// among them. A node whose end is not page aligned reads its last tokens from a page that it does not own,
+/// the next in the chain (a child's), unless it has a tail page of its own.
 struct alignas(64) TrieNode {
-  uint32_t key;                  // the node's first token; siblings differ in it
-  NodeIndex left, right, up;     // among its siblings
-  NodeIndex parent;              // in the trie
-  uint32_t children;             // ChildIndex: 0, a tree's root or a fan
-  uint32_t start, end;           // tokens from the root
-  uint32_t first_page;           // page that holds token `start`
-  uint32_t last_page;            // last owned page; 0 if none
-  uint32_t num_busy : 26;        // children that are held or have held nodes below
-  uint32_t sibling_parity : 1;   // WAVL ranks
+  uint32_t key;                 // the node's first token; siblings differ in it
+  NodeIndex left, right, up;    // among its siblings
+  NodeIndex parent;             // in the trie
+  uint32_t children;            // ChildIndex: 0, a tree's root or a fan
+  uint32_t start, end;          // tokens from the root
+  uint32_t first_page;          // page that holds token `start`
+  uint32_t last_page;           // last owned page; 0 if none
+  uint32_t num_busy : 26;       // children that are held or have held nodes below
+  uint32_t sibling_parity : 1;  // WAVL ranks
   uint32_t order_parity : 1;
-  uint32_t in_order : 1;         // stands in the eviction order
-  uint32_t pinned : 1;           // counts as one hold
+  uint32_t in_order : 1;  // stands in the eviction order
+  uint32_t pinned : 1;    // counts as one hold
   uint32_t has_checkpoint : 1;
-  uint32_t has_tail : 1;         // the last page is owned and unfilled
+  uint32_t has_tail : 1;             // the last page is owned and unfilled
   NodeIndex older, newer, order_up;  // in the eviction order
-  uint64_t last_use : 44;        // ticks; at a million operations a second it lasts 200 days
-  uint64_t num_holds : 20;       // leases, copy sources, pin
+  uint64_t last_use : 44;            // ticks; at a million operations a second it lasts 200 days
+  uint64_t num_holds : 20;           // leases, copy sources, pin
 
   bool is_busy() const { return num_holds != 0 || num_busy != 0; }
   uint32_t num_tokens() const { return end - start; }
@@ -107,8 +107,8 @@ class NodeArena {
   uint64_t num_used_ = 0;
 };
 
-/// Leaves by last use, oldest first: the second WAVL tree. A held leaf may still stand in it; evict() takes it out
-/// when it comes first, and the end of the hold puts it in as the newest.
+/// Leaves by last use, oldest first: the second WAVL tree. A held leaf may still stand in it; evict() takes
+/// it out when it comes first, and the end of the hold puts it in as the newest.
 class EvictionOrder {
  public:
   NodeIndex oldest() const { return oldest_; }

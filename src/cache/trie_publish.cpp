@@ -39,11 +39,13 @@ void RadixTrie::check_private_pages(const LeaseRecord& lease, uint64_t first, ui
                                     std::span<const PageId> pages) const {
   CHECK(num <= lease.num_private && first + num <= pages.size());
   PageIndex page = lease.first_private;
-  for (uint64_t i = first; i < first + num; ++i, page = pool_.links_[page].next) CHECK(pages[i] == pool_.id(page));
+  for (uint64_t i = first; i < first + num; ++i, page = pool_.links_[page].next)
+    CHECK(pages[i] == pool_.id(page));
 }
 
-/// Hangs the tokens after the lease's path, and the private pages that hold them, where they belong. Returns the node
-/// that ends the lease's new path; for an unfilled last page that is already cached in full, the old one.
+/// Hangs the tokens after the lease's path, and the private pages that hold them, where they belong. Returns
+/// the node that ends the lease's new path; for an unfilled last page that is already cached in full, the old
+/// one.
 NodeIndex RadixTrie::publish(LeaseRecord& lease, std::span<const TokenId> tokens, std::vector<PageId>& pages,
                              ExtendResult& result) {
   const uint64_t shift = pool_.page_shift();
@@ -68,7 +70,8 @@ NodeIndex RadixTrie::publish(LeaseRecord& lease, std::span<const TokenId> tokens
 }
 
 /// Publishes tokens[depth..) below `at`, which ends at `depth`, with the lease's first private pages.
-NodeIndex RadixTrie::attach_run(LeaseRecord& lease, NodeIndex at, std::span<const TokenId> tokens, uint64_t depth) {
+NodeIndex RadixTrie::attach_run(LeaseRecord& lease, NodeIndex at, std::span<const TokenId> tokens,
+                                uint64_t depth) {
   const uint64_t shift = pool_.page_shift();
   const uint64_t first_of_path = depth >> shift;
   const uint64_t num = ((tokens.size() + page_mask()) >> shift) - first_of_path;
@@ -103,7 +106,8 @@ NodeIndex RadixTrie::attach_run(LeaseRecord& lease, NodeIndex at, std::span<cons
   return leaf;
 }
 
-/// A leaf that nobody else holds may take a run at its end; a hold elsewhere, a pin or a checkpoint names that end.
+/// A leaf that nobody else holds may take a run at its end; a hold elsewhere, a pin or a checkpoint names
+/// that end.
 bool RadixTrie::may_grow(NodeIndex node, const LeaseRecord& lease) const {
   const TrieNode& at = nodes_[node];
   const uint64_t own_holds = node == lease.node ? 1 : 0;

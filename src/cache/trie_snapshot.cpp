@@ -1,5 +1,6 @@
-// Snapshot file, little endian: magic, version, page_tokens, fingerprint, nodes, pages, ages; nodes in preorder (parent
-// number, tokens, flags, last use); a checksum; then each page's contents in node order, each with its own checksum.
+// Snapshot file, little endian: magic, version, page_tokens, fingerprint, nodes, pages, ages; nodes in
+// preorder (parent number, tokens, flags, last use); a checksum; then each page's contents in node order,
+// each with its own checksum.
 #include "cache/trie_snapshot.h"
 
 #include <algorithm>
@@ -90,8 +91,8 @@ struct TrieSnapshot::Reader {
   }
 };
 
-Result<void> TrieSnapshot::save(const RadixTrie& trie, std::string_view fingerprint, const ReadPage& read_page,
-                                std::ostream& out) {
+Result<void> TrieSnapshot::save(const RadixTrie& trie, std::string_view fingerprint,
+                                const ReadPage& read_page, std::ostream& out) {
   if (fingerprint.size() > kMaxFingerprintBytes) {
     return make_error(ErrorKind::invalid_argument, "fingerprint", "expected at most 4096 bytes");
   }
@@ -154,10 +155,11 @@ Result<void> TrieSnapshot::save(const RadixTrie& trie, std::string_view fingerpr
   return {};
 }
 
-Result<uint64_t> TrieSnapshot::restore(RadixTrie& trie, std::string_view fingerprint, const WritePage& write_page,
-                                       std::istream& in) {
+Result<uint64_t> TrieSnapshot::restore(RadixTrie& trie, std::string_view fingerprint,
+                                       const WritePage& write_page, std::istream& in) {
   if (trie.num_nodes() != 0 || trie.num_leases_ != 0) {
-    return make_error(ErrorKind::invalid_argument, "cache snapshot", "the cache to restore into is not empty");
+    return make_error(ErrorKind::invalid_argument, "cache snapshot",
+                      "the cache to restore into is not empty");
   }
   Reader reader{in};
   TT_ASSIGN(const uint64_t magic, reader.number<uint64_t>());
@@ -175,15 +177,17 @@ Result<uint64_t> TrieSnapshot::restore(RadixTrie& trie, std::string_view fingerp
   TT_TRY(reader.close_section());
   if (page_tokens != trie.page_tokens() || name != fingerprint) {
     return make_error(ErrorKind::invalid_argument, "cache snapshot",
-                      "found pages of " + std::to_string(page_tokens) + " tokens for \"" + name + "\", expected " +
-                          std::to_string(trie.page_tokens()) + " for \"" + std::string(fingerprint) + "\"");
+                      "found pages of " + std::to_string(page_tokens) + " tokens for \"" + name +
+                          "\", expected " + std::to_string(trie.page_tokens()) + " for \"" +
+                          std::string(fingerprint) + "\"");
   }
   if (num_pages > trie.num_free_pages()) {
     return make_error(ErrorKind::limit_exceeded, "cache snapshot",
                       "found " + std::to_string(num_pages) + " pages, the pool has " +
                           std::to_string(trie.num_free_pages()) + " free");
   }
-  if (num_nodes > 2 * num_pages || saved_clock >= (uint64_t{1} << 43)) return damaged(reader.offset, "counts");
+  if (num_nodes > 2 * num_pages || saved_clock >= (uint64_t{1} << 43))
+    return damaged(reader.offset, "counts");
 
   trie.clock_ = saved_clock;
   std::vector<NodeIndex> by_number{kRootNode};
@@ -196,7 +200,8 @@ Result<uint64_t> TrieSnapshot::restore(RadixTrie& trie, std::string_view fingerp
       const TrieNode& node = trie.nodes_[by_number[i]];
       const bool needs_children = (node.end & trie.page_mask()) != 0 && !node.has_tail;
       const NodeIndex child = trie.children_.any_child(trie.nodes_, by_number[i]);
-      if (needs_children && (child == kNoNode || trie.children_.only_child(trie.nodes_, by_number[i]) != kNoNode)) {
+      if (needs_children &&
+          (child == kNoNode || trie.children_.only_child(trie.nodes_, by_number[i]) != kNoNode)) {
         return damaged(reader.offset, "a node ends inside a page and does not branch");
       }
     }
@@ -204,7 +209,8 @@ Result<uint64_t> TrieSnapshot::restore(RadixTrie& trie, std::string_view fingerp
     TT_TRY(restore_pages(trie, reader, write_page, by_number));
     uint64_t num_tokens = 0;
     for (size_t i = 1; i < by_number.size(); ++i) num_tokens += trie.nodes_[by_number[i]].num_tokens();
-    for (size_t i = 1; i < by_number.size(); ++i) {  // an unfilled page inside a run was held when it was saved
+    for (size_t i = 1; i < by_number.size();
+         ++i) {  // an unfilled page inside a run was held when it was saved
       const NodeIndex node = by_number[i];
       if (!trie.nodes_[node].has_tail || trie.children_.empty(trie.nodes_, node)) continue;
       trie.drop_redundant_tail(node);
@@ -238,7 +244,8 @@ Result<void> TrieSnapshot::restore_node(RadixTrie& trie, Reader& reader, std::ve
   }
   const uint64_t num_pages = (end >> shift) - (start >> shift) + has_tail;
   if (num_pages > trie.num_free_pages()) return damaged(reader.offset, "more pages than announced");
-  if (num_pages == 0 && num_tokens >= trie.page_tokens()) return damaged(reader.offset, "a node without its pages");
+  if (num_pages == 0 && num_tokens >= trie.page_tokens())
+    return damaged(reader.offset, "a node without its pages");
   trie.path_tokens(parent, path);
   path.resize(end);
   TT_TRY(reader.bytes(&path[start], uint64_t{num_tokens} * sizeof(TokenId)));
@@ -254,12 +261,13 @@ Result<void> TrieSnapshot::restore_node(RadixTrie& trie, Reader& reader, std::ve
   node.end = static_cast<uint32_t>(end);
   node.has_tail = has_tail;
   node.last_use = last_use;
-  // Besides its own pages a node that ends inside a page needs its last rows readable until join_up: one more page,
-  // given back there, serves as the borrowed one.
+  // Besides its own pages a node that ends inside a page needs its last rows readable until join_up: one more
+  // page, given back there, serves as the borrowed one.
   const bool borrows = (end & trie.page_mask()) != 0 && !has_tail;
   if (num_pages + borrows > trie.num_free_pages()) {
     trie.nodes_.give_back(index);
-    return make_error(ErrorKind::limit_exceeded, "cache snapshot", "the pool has no page to spare for restoring");
+    return make_error(ErrorKind::limit_exceeded, "cache snapshot",
+                      "the pool has no page to spare for restoring");
   }
   uint32_t before = PagePool::kNone;
   for (uint64_t i = 0; i < num_pages + borrows; ++i) {
@@ -281,7 +289,8 @@ Result<void> TrieSnapshot::restore_node(RadixTrie& trie, Reader& reader, std::ve
   return {};
 }
 
-/// Gives back the stand-ins for borrowed pages, children before parents, and puts free leaves into the eviction order.
+/// Gives back the stand-ins for borrowed pages, children before parents, and puts free leaves into the
+/// eviction order.
 void TrieSnapshot::join_up(RadixTrie& trie, const std::vector<NodeIndex>& by_number) {
   for (size_t i = by_number.size(); i-- > 1;) {
     TrieNode& node = trie.nodes_[by_number[i]];

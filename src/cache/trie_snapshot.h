@@ -1,5 +1,5 @@
-// Saves a trie and its pages to a file and brings them back after a restart. The caller moves page contents; this
-// writes the structure, versions and checksums, and believes nothing that it reads.
+// Saves a trie and its pages to a file and brings them back after a restart. The caller moves page contents;
+// this writes the structure, versions and checksums, and believes nothing that it reads.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,19 @@ class TrieSnapshot {
   /// Fills `out` with the contents of the page's first num_tokens rows.
   using ReadPage = std::function<Result<void>(PageId page, uint32_t num_tokens, std::vector<std::byte>& out)>;
   /// Puts such contents into a page.
-  using WritePage = std::function<Result<void>(PageId page, uint32_t num_tokens, std::span<const std::byte> in)>;
+  using WritePage =
+      std::function<Result<void>(PageId page, uint32_t num_tokens, std::span<const std::byte> in)>;
 
-  /// Writes everything published; private pages and checkpoints are not saved, pins and ages are. `fingerprint` names
-  /// what the pages were computed with (model, weights, dtype, KV format) and must be equal at restore.
-  /// Errors: io; whatever read_page returns.
+  /// Writes everything published; private pages and checkpoints are not saved, pins and ages are.
+  /// `fingerprint` names what the pages were computed with (model, weights, dtype, KV format) and must be
+  /// equal at restore. Errors: io; whatever read_page returns.
   static Result<void> save(const RadixTrie& trie, std::string_view fingerprint, const ReadPage& read_page,
                            std::ostream& out);
 
-  /// Fills `trie`, which must be empty and unleased, and returns the number of tokens cached. On error it is left empty.
-  /// Errors: bad_file (damage, with the place), invalid_argument (another fingerprint or page size, trie not empty),
-  /// limit_exceeded (the pool is smaller than the snapshot); whatever write_page returns.
+  /// Fills `trie`, which must be empty and unleased, and returns the number of tokens cached. On error it is
+  /// left empty. Errors: bad_file (damage, with the place), invalid_argument (another fingerprint or page
+  /// size, trie not empty), limit_exceeded (the pool is smaller than the snapshot); whatever write_page
+  /// returns.
   static Result<uint64_t> restore(RadixTrie& trie, std::string_view fingerprint, const WritePage& write_page,
                                   std::istream& in);
 

@@ -1,13 +1,14 @@
-// RadixTrie, the structure: splitting and merging nodes, holds, pages borrowed by unaligned nodes, and giving up the
-// end of a leaf. Nothing here looks at a request.
+// RadixTrie, the structure: splitting and merging nodes, holds, pages borrowed by unaligned nodes, and giving
+// up the end of a leaf. Nothing here looks at a request.
 #include <algorithm>
 
 #include "cache/radix_trie.h"
 
 namespace tattletale {
 
-/// Cuts `node` before token `at`. The lower part keeps its index, so that every hold stays where it was; the new upper
-/// part takes the full pages that end at or before `at`, the last of which is `last_of_upper` (unused if there is none).
+/// Cuts `node` before token `at`. The lower part keeps its index, so that every hold stays where it was; the
+/// new upper part takes the full pages that end at or before `at`, the last of which is `last_of_upper`
+/// (unused if there is none).
 NodeIndex RadixTrie::split(NodeIndex node, uint64_t at, PageIndex last_of_upper) {
   const NodeIndex upper = nodes_.take();
   TrieNode& high = nodes_[upper];
@@ -36,9 +37,9 @@ NodeIndex RadixTrie::split(NodeIndex node, uint64_t at, PageIndex last_of_upper)
   return upper;
 }
 
-/// Joins a node nobody holds with its only child, if that loses nothing: no checkpoint between them, and one age for
-/// all pages. A node without pages always joins, and one that ends inside a page leaves those last tokens to the child,
-/// so that every node that ends inside a page and has no tail has two children.
+/// Joins a node nobody holds with its only child, if that loses nothing: no checkpoint between them, and one
+/// age for all pages. A node without pages always joins, and one that ends inside a page leaves those last
+/// tokens to the child, so that every node that ends inside a page and has no tail has two children.
 bool RadixTrie::try_merge(NodeIndex node) {
   TrieNode& high = nodes_[node];
   if (node == kRootNode || high.num_holds != 0 || high.has_checkpoint || high.has_tail) return false;
@@ -102,7 +103,8 @@ void RadixTrie::unhold(NodeIndex node) {
   try_merge(node);
 }
 
-/// The tail of a node that has children: a child's first page holds the same rows, so the tail page is free to go.
+/// The tail of a node that has children: a child's first page holds the same rows, so the tail page is free
+/// to go.
 void RadixTrie::drop_redundant_tail(NodeIndex node) {
   TrieNode& at = nodes_[node];
   if (!at.has_tail) return;
@@ -122,8 +124,8 @@ void RadixTrie::drop_redundant_tail(NodeIndex node) {
   pool_.give_back(tail);
 }
 
-/// `gone` was the first page of a node below `from`. Nodes that end inside a page and have no tail read their last
-/// tokens from a child's first page; those that read `gone` read another child's from now on.
+/// `gone` was the first page of a node below `from`. Nodes that end inside a page and have no tail read their
+/// last tokens from a child's first page; those that read `gone` read another child's from now on.
 void RadixTrie::repair_borrowed_page(NodeIndex from, PageIndex gone) {
   for (NodeIndex at = from; at != kRootNode; at = nodes_[at].parent) {
     TrieNode& node = nodes_[at];
@@ -143,7 +145,8 @@ void RadixTrie::drop_checkpoint(NodeIndex node) {
   if (options_.release_checkpoint) options_.release_checkpoint(id);
 }
 
-/// Takes away a leaf whose pages are gone and that nobody holds. Its parent may become a leaf with its own last use.
+/// Takes away a leaf whose pages are gone and that nobody holds. Its parent may become a leaf with its own
+/// last use.
 void RadixTrie::remove_leaf(NodeIndex node) {
   const NodeIndex parent = nodes_[node].parent;
   const PageIndex gone = nodes_[node].first_page;
@@ -179,7 +182,8 @@ uint64_t RadixTrie::trim_leaf(NodeIndex node, uint64_t max_pages) {
     remove_leaf(node);
   } else {
     leaf.last_page = page;
-    leaf.end = static_cast<uint32_t>(((leaf.start >> pool_.page_shift()) + num_owned - num) << pool_.page_shift());
+    leaf.end =
+        static_cast<uint32_t>(((leaf.start >> pool_.page_shift()) + num_owned - num) << pool_.page_shift());
   }
   return num;
 }

@@ -11,17 +11,21 @@ enum PageOwner : uint8_t { kNobody, kFree, kTrie, kLease };
 Error broken(std::string where, std::string what) {
   return make_error(ErrorKind::internal, std::move(where), std::move(what));
 }
-std::string node_name(NodeIndex node) { return "node " + std::to_string(node); }
+std::string node_name(NodeIndex node) {
+  return "node " + std::to_string(node);
+}
 
 }  // namespace
 
 // Says which invariant failed at which node; only for functions that return Result.
-#define TT_INVARIANT(condition, node) \
-  do {                                \
+#define TT_INVARIANT(condition, node)                                          \
+  do {                                                                         \
     if (!(condition)) return broken(node_name(node), "violated: " #condition); \
   } while (false)
 
-Result<void> TrieVerifier::verify(const RadixTrie& trie) { return TrieVerifier(trie).run(); }
+Result<void> TrieVerifier::verify(const RadixTrie& trie) {
+  return TrieVerifier(trie).run();
+}
 
 Result<void> TrieVerifier::run() {
   holds_.assign(trie_.nodes_.high_water(), 0);
@@ -40,7 +44,8 @@ Result<void> TrieVerifier::run() {
 }
 
 Result<void> TrieVerifier::claim(uint32_t page, uint8_t owner) {
-  if (page == 0 || page >= page_owner_.size()) return broken("page index " + std::to_string(page), "out of range");
+  if (page == 0 || page >= page_owner_.size())
+    return broken("page index " + std::to_string(page), "out of range");
   if (page_owner_[page] != kNobody) {
     return broken("page " + std::to_string(trie_.pool_.id(page)), "owned twice");
   }
@@ -120,7 +125,8 @@ Result<void> TrieVerifier::check_node(NodeIndex index, std::vector<TokenId>& pat
   return {};
 }
 
-/// Reads the node's tokens through its page chain into `path`, then holds every owned page against the whole path.
+/// Reads the node's tokens through its page chain into `path`, then holds every owned page against the whole
+/// path.
 Result<void> TrieVerifier::check_pages(NodeIndex index, std::vector<TokenId>& path) {
   const TrieNode& node = trie_.nodes_[index];
   const PagePool& pool = trie_.pool_;
@@ -180,7 +186,8 @@ Result<void> TrieVerifier::check_slot(NodeIndex owner, uint32_t slot, uint32_t l
     const uint32_t mask = shift >= 32 ? ~0u : (1u << shift) - 1;
     for (size_t i = before; i < children_.size(); ++i) {
       TT_INVARIANT((trie_.nodes_[children_[i]].key & mask) == bits, children_[i]);
-      TT_INVARIANT(i == before || trie_.nodes_[children_[i - 1]].key < trie_.nodes_[children_[i]].key, children_[i]);
+      TT_INVARIANT(i == before || trie_.nodes_[children_[i - 1]].key < trie_.nodes_[children_[i]].key,
+                   children_[i]);
     }
     return {};
   }
@@ -200,7 +207,8 @@ Result<void> TrieVerifier::check_slot(NodeIndex owner, uint32_t slot, uint32_t l
 
 /// Returns the rank of `at`, rebuilt from below, and appends the tree's nodes in order.
 template <class Links>
-Result<int> TrieVerifier::check_tree(Links links, NodeIndex at, NodeIndex up, std::vector<NodeIndex>& in_order) {
+Result<int> TrieVerifier::check_tree(Links links, NodeIndex at, NodeIndex up,
+                                     std::vector<NodeIndex>& in_order) {
   if (at == kNoNode) return -1;
   TT_INVARIANT(at < holds_.size() && links.up(at) == up, at);
   TT_INVARIANT(in_order.size() <= holds_.size(), at);  // no cycle
@@ -242,7 +250,8 @@ Result<void> TrieVerifier::check_conservation() {
   }
   for (size_t page = 1; page < page_owner_.size(); ++page) {
     if (page_owner_[page] == kNobody) {
-      return broken("page " + std::to_string(trie_.pool_.id(static_cast<uint32_t>(page))), "lost: nobody owns it");
+      return broken("page " + std::to_string(trie_.pool_.id(static_cast<uint32_t>(page))),
+                    "lost: nobody owns it");
     }
   }
   TT_INVARIANT(num_free == pool.num_free(), kRootNode);

@@ -1,5 +1,5 @@
-// Checks every invariant of a RadixTrie from the ground up, trusting no count that the trie keeps. For tests, fuzzing
-// and debug builds: it costs O(everything).
+// Checks every invariant of a RadixTrie from the ground up, trusting no count that the trie keeps. For tests,
+// fuzzing and debug builds: it costs O(everything).
 #pragma once
 
 #include <vector>
@@ -12,10 +12,12 @@ namespace tattletale {
 class TrieVerifier {
  public:
   /// Errors: internal, naming the node or page and the invariant that does not hold:
-  /// - both kinds of WAVL tree: ranks rebuilt from the leaves, strict order, parent links; fans: counts and bits;
+  /// - both kinds of WAVL tree: ranks rebuilt from the leaves, strict order, parent links; fans: counts and
+  /// bits;
   /// - the path: runs join, siblings differ in their first token, every page holds exactly the path's tokens;
   /// - pages: each in exactly one of free, trie, one lease; all counts equal to what is found;
-  /// - holds equal to leases, copy sources and pins; busy counts; nothing held stands where it could be evicted;
+  /// - holds equal to leases, copy sources and pins; busy counts; nothing held stands where it could be
+  /// evicted;
   /// - age: the eviction order is sorted, has every free leaf, and no node is younger than its parent.
   static Result<void> verify(const RadixTrie& trie);
 
@@ -34,9 +36,9 @@ class TrieVerifier {
   Result<void> claim(uint32_t page, uint8_t owner);
 
   const RadixTrie& trie_;
-  std::vector<uint32_t> holds_;        // by node
-  std::vector<uint8_t> page_owner_;    // by page index: 0 nobody yet
-  std::vector<NodeIndex> children_;    // of the node being checked
+  std::vector<uint32_t> holds_;      // by node
+  std::vector<uint8_t> page_owner_;  // by page index: 0 nobody yet
+  std::vector<NodeIndex> children_;  // of the node being checked
   std::vector<NodeIndex> to_visit_;
   uint64_t num_nodes_ = 0;
   uint64_t trie_pages_ = 0;

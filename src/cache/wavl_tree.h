@@ -1,6 +1,7 @@
-// An intrusive WAVL tree (weak AVL): links are 32-bit indices inside the nodes and a node's rank is kept as one parity
-// bit. Search, insert and erase take O(log n) comparisons at worst; rebalancing makes at most two rotations.
-// It owns nothing and allocates nothing. Source: Haeupler, Sen, Tarjan, "Rank-Balanced Trees", TALG 11(4), 2015.
+// An intrusive WAVL tree (weak AVL): links are 32-bit indices inside the nodes and a node's rank is kept as
+// one parity bit. Search, insert and erase take O(log n) comparisons at worst; rebalancing makes at most two
+// rotations. It owns nothing and allocates nothing. Source: Haeupler, Sen, Tarjan, "Rank-Balanced Trees",
+// TALG 11(4), 2015.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +13,17 @@ using NodeIndex = uint32_t;
 inline constexpr NodeIndex kNoNode = 0;
 
 /// Tree operations over `Links`, which says where a node keeps its hook:
-///   NodeIndex& left(NodeIndex), right(NodeIndex), up(NodeIndex); bool parity(NodeIndex); void flip(NodeIndex);
-///   void clear(NodeIndex) sets left, right, up to kNoNode and the parity to 0.
-/// parity(kNoNode) must be true: a missing node has rank -1. Along an edge the rank falls by 1 or 2 and a leaf has
-/// rank 0; parities that differ mean 1, equal ones 2. While rebalancing, 0 reads like 2 and 3 like 1, and the place in
-/// the algorithm says which is meant. `root` is the caller's variable; several trees may share one arena.
+///   NodeIndex& left(NodeIndex), right(NodeIndex), up(NodeIndex); bool parity(NodeIndex); void
+///   flip(NodeIndex); void clear(NodeIndex) sets left, right, up to kNoNode and the parity to 0.
+/// parity(kNoNode) must be true: a missing node has rank -1. Along an edge the rank falls by 1 or 2 and a
+/// leaf has rank 0; parities that differ mean 1, equal ones 2. While rebalancing, 0 reads like 2 and 3 like
+/// 1, and the place in the algorithm says which is meant. `root` is the caller's variable; several trees may
+/// share one arena.
 template <class Links>
 class WavlTree {
  public:
-  /// Hangs x as the left or right child of `parent`, which has none there, or as the root if parent is kNoNode.
+  /// Hangs x as the left or right child of `parent`, which has none there, or as the root if parent is
+  /// kNoNode.
   static void attach(Links links, NodeIndex& root, NodeIndex parent, bool as_left, NodeIndex x) {
     links.clear(x);
     if (parent == kNoNode) {
@@ -33,7 +36,8 @@ class WavlTree {
     if (was_leaf) rebalance_after_attach(links, root, x);
   }
 
-  /// Inserts x by `less(a, b)`, a strict order on nodes; equal nodes must not both be inserted. Returns x's depth.
+  /// Inserts x by `less(a, b)`, a strict order on nodes; equal nodes must not both be inserted. Returns x's
+  /// depth.
   template <class Less>
   static uint32_t insert(Links links, NodeIndex& root, NodeIndex x, Less less) {
     NodeIndex parent = kNoNode;
@@ -124,7 +128,8 @@ class WavlTree {
     links.up(parent) = x;
   }
 
-  /// x and its parent have equal rank. Promote upwards while the sibling allows, then at most one (double) rotation.
+  /// x and its parent have equal rank. Promote upwards while the sibling allows, then at most one (double)
+  /// rotation.
   static void rebalance_after_attach(Links links, NodeIndex& root, NodeIndex x) {
     for (NodeIndex p = links.up(x); p != kNoNode && links.parity(p) == links.parity(x); p = links.up(x)) {
       const bool x_is_left = links.left(p) == x;
@@ -178,8 +183,8 @@ class WavlTree {
     }
   }
 
-  static void rotate_after_erase(Links links, NodeIndex& root, NodeIndex p, NodeIndex sibling, NodeIndex inner,
-                                 bool outer_two) {
+  static void rotate_after_erase(Links links, NodeIndex& root, NodeIndex p, NodeIndex sibling,
+                                 NodeIndex inner, bool outer_two) {
     if (!outer_two) {
       rotate_up(links, root, sibling);
       links.flip(sibling);

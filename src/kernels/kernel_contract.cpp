@@ -10,8 +10,8 @@
 namespace tattletale {
 
 std::span<const KernelContract* const> all_kernel_contracts() {
-  static const KernelContract* const kAll[] = {&kEmbedContract,      &kRmsNormContract,
-                                               &kLinearContract,     &kRopeAppendContract,
+  static const KernelContract* const kAll[] = {&kEmbedContract,          &kRmsNormContract,
+                                               &kLinearContract,         &kRopeAppendContract,
                                                &kPagedAttentionContract, &kGatherRowsContract};
   return kAll;
 }

@@ -11,13 +11,16 @@ namespace {
 
 constexpr float kSqrt2OverPi = 0.7978845608028654f;
 
-float silu(float v) { return v / (1.0f + std::exp(-v)); }
+float silu(float v) {
+  return v / (1.0f + std::exp(-v));
+}
 float gelu_tanh(float v) {
   return 0.5f * v * (1.0f + std::tanh(kSqrt2OverPi * (v + 0.044715f * v * v * v)));
 }
 
 /// One output column of one matrix: accumulates in double, so that the twin's own error does not count.
-void column(const float* weight_row, float bias, const float* x, const LinearParams& p, std::vector<float>& out) {
+void column(const float* weight_row, float bias, const float* x, const LinearParams& p,
+            std::vector<float>& out) {
   for (uint32_t t = 0; t < p.num_rows; ++t) {
     double sum = bias;
     for (uint32_t k = 0; k < p.in_dim; ++k) {
@@ -27,7 +30,8 @@ void column(const float* weight_row, float bias, const float* x, const LinearPar
   }
 }
 
-void linear_twin(std::span<const HostBinding> bindings, const void* comptime_bytes, const void* params_bytes) {
+void linear_twin(std::span<const HostBinding> bindings, const void* comptime_bytes,
+                 const void* params_bytes) {
   const auto& comptime = *static_cast<const LinearComptime*>(comptime_bytes);
   const auto& p = *static_cast<const LinearParams*>(params_bytes);
   const float* x = bindings[0].as<float>();

@@ -8,10 +8,10 @@ namespace tattletale {
 
 /// How the product reaches the output.
 enum class LinearEpilogue : uint8_t {
-  store,         // y[t, n] = acc
-  add,           // y[t, n] += acc                        (residual stream)
-  silu_mul,      // y[t, n] = silu(acc0[t, n]) * acc1[t, n]          two matrices of equal shape: gate, up
-  gelu_tanh_mul, // y[t, n] = gelu_tanh(acc0[t, n]) * acc1[t, n]     likewise
+  store,          // y[t, n] = acc
+  add,            // y[t, n] += acc                        (residual stream)
+  silu_mul,       // y[t, n] = silu(acc0[t, n]) * acc1[t, n]          two matrices of equal shape: gate, up
+  gelu_tanh_mul,  // y[t, n] = gelu_tanh(acc0[t, n]) * acc1[t, n]     likewise
 };
 
 /// acc_i[t, n] = sum_k x[t, k] * dequantize(weight_i)[n, k] + bias_i[n]
@@ -20,8 +20,8 @@ enum class LinearEpilogue : uint8_t {
 ///   2, 3, 4  weight_i [N_i, K] of comptime dtype, dense rows of whole blocks; absent past num_weights
 ///   5, 6, 7  bias_i [N_i] f32, or absent
 /// The result of a row does not depend on the other rows of the batch: for the same x[t], weights and device,
-/// every T and every split of T give bit-identical y[t]. Accumulation is f32 or better. Devices may round x to
-/// bf16, or to 8 bits per block of 32, where a weight is packed or bf16; f32 and f16 weights see x in f32.
+/// every T and every split of T give bit-identical y[t]. Accumulation is f32 or better. Devices may round x
+/// to bf16, or to 8 bits per block of 32, where a weight is packed or bf16; f32 and f16 weights see x in f32.
 struct LinearComptime {
   uint8_t num_weights = 1;
   LinearEpilogue epilogue = LinearEpilogue::store;

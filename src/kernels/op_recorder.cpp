@@ -16,8 +16,8 @@ uint32_t u32(int64_t value) {
 }  // namespace
 
 template <class Comptime, class Params>
-Result<void> OpRecorder::record(const KernelContract& contract, const Comptime& comptime, const Params& params,
-                                std::span<const DeviceTensor> bindings) {
+Result<void> OpRecorder::record(const KernelContract& contract, const Comptime& comptime,
+                                const Params& params, std::span<const DeviceTensor> bindings) {
   static_assert(std::has_unique_object_representations_v<Comptime>, "comptime bytes are a cache key");
   CHECK(bindings.size() == contract.num_bindings);
   Dispatch dispatch;
@@ -83,8 +83,8 @@ Result<void> OpRecorder::linear(const DeviceTensor& x, std::span<const LinearWei
   return record(kLinearContract, comptime, params, bindings);
 }
 
-Result<void> OpRecorder::rope_append(const BatchTables& batch, const DeviceTensor& qkv, const HeadShape& heads,
-                                     const RopeSettings& rope, const KvLayer& kv) {
+Result<void> OpRecorder::rope_append(const BatchTables& batch, const DeviceTensor& qkv,
+                                     const HeadShape& heads, const RopeSettings& rope, const KvLayer& kv) {
   CHECK(qkv.shape[-1] == int64_t{heads.num_q_heads + 2 * heads.num_kv_heads} * heads.head_dim);
   CHECK(kv.k.shape == kv.v.shape && kv.k.dtype == kv.v.dtype && kv.k.shape[1] == heads.num_kv_heads);
   RopeAppendParams params;
@@ -98,8 +98,8 @@ Result<void> OpRecorder::rope_append(const BatchTables& batch, const DeviceTenso
   params.norm_eps = rope.norm_eps;
   params.norm_weight_offset = rope.norm_weight_offset;
   params.rope_factor = rope.factor;
-  const DeviceTensor bindings[] = {qkv,          rope.q_norm, rope.k_norm, rope.inv_freq, batch.positions,
-                                   batch.kv_slots, kv.k,      kv.v};
+  const DeviceTensor bindings[] = {
+      qkv, rope.q_norm, rope.k_norm, rope.inv_freq, batch.positions, batch.kv_slots, kv.k, kv.v};
   return record(kRopeAppendContract, RopeAppendComptime{rope.layout, kv.k.dtype}, params, bindings);
 }
 
@@ -121,7 +121,8 @@ Result<void> OpRecorder::paged_attention(const BatchTables& batch, const DeviceT
   return record(kPagedAttentionContract, PagedAttentionComptime{kv.k.dtype}, params, bindings);
 }
 
-Result<void> OpRecorder::gather_rows(const DeviceTensor& rows, const DeviceTensor& x, const DeviceTensor& out) {
+Result<void> OpRecorder::gather_rows(const DeviceTensor& rows, const DeviceTensor& x,
+                                     const DeviceTensor& out) {
   CHECK(x.shape[-1] == out.shape[-1] && rows.shape[0] == out.shape[0]);
   GatherRowsParams params;
   params.num_rows = u32(rows.shape[0]);

@@ -1,5 +1,5 @@
-// Records kernel launches from tensors: picks the specialisation from their dtypes, checks their shapes, fills
-// in parameters. Models speak to this and never see a dtype, a quantization format or a backend.
+// Records kernel launches from tensors: picks the specialisation from their dtypes, checks their shapes,
+// fills in parameters. Models speak to this and never see a dtype, a quantization format or a backend.
 #pragma once
 
 #include <array>
@@ -60,7 +60,8 @@ class OpRecorder {
  public:
   OpRecorder(KernelCache& kernels, CommandList& list) : kernels_(kernels), list_(list) {}
 
-  Result<void> embed(const BatchTables& batch, const DeviceTensor& table, float scale, const DeviceTensor& out);
+  Result<void> embed(const BatchTables& batch, const DeviceTensor& table, float scale,
+                     const DeviceTensor& out);
   Result<void> rms_norm(const DeviceTensor& x, const DeviceTensor& weight, float eps, float weight_offset,
                         const DeviceTensor& y, bool add);
   Result<void> linear(const DeviceTensor& x, std::span<const LinearWeight> weights, LinearEpilogue epilogue,

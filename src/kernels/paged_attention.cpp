@@ -26,7 +26,8 @@ void attend(std::span<const HostBinding> bindings, DType dtype, const PagedAtten
             uint32_t kv_head, const uint32_t* pages, uint32_t first_key, uint32_t end_key, float* out) {
   const auto row = [&](uint32_t j) {
     return ((uint64_t{pages[j / p.page_tokens]} * p.num_kv_heads + kv_head) * p.page_tokens +
-            j % p.page_tokens) * p.head_dim;
+            j % p.page_tokens) *
+           p.head_dim;
   };
   std::vector<double> weights;
   double highest = -INFINITY;

@@ -17,9 +17,10 @@ struct BatchSequence {
 static_assert(sizeof(BatchSequence) == 16);
 
 /// out[t, h, :] = sum_j softmax_j(scale * q[t, h] . k[j, h / (Hq / Hkv)]) v[j, ...]
-/// over the positions j of t's own sequence with j <= position(t), and j > position(t) - window if window > 0.
-///   0 q [T, Hq, D] f32, row stride q_stride     1 k_pages, 2 v_pages [num_pages, Hkv, page_tokens, D] kv_dtype
-///   3 sequences [S] BatchSequence     4 page_table [*] u32     5 out [T, Hq * D] f32
+/// over the positions j of t's own sequence with j <= position(t), and j > position(t) - window if window >
+/// 0.
+///   0 q [T, Hq, D] f32, row stride q_stride     1 k_pages, 2 v_pages [num_pages, Hkv, page_tokens, D]
+///   kv_dtype 3 sequences [S] BatchSequence     4 page_table [*] u32     5 out [T, Hq * D] f32
 /// A token's result does not depend on how its sequence was cut into chunks nor on the rest of the batch
 /// (bit-identical on one device): keys are always taken in the same order and grouping, by page boundary.
 struct PagedAttentionComptime {

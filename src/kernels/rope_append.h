@@ -19,9 +19,9 @@ enum class RopeLayout : uint8_t {
 ///   3 inv_freq [rotary_dim / 2] f32, radians per position, scaling already applied
 ///   4 positions [T] u32     5 kv_slots [T] u64: page * page_tokens + offset of the token inside its page
 ///   6 k_pages, 7 v_pages [num_pages, Hkv, page_tokens, D] kv_dtype
-/// cos and sin are multiplied by rope_factor (yarn's attention factor; 1 otherwise). Dimensions past rotary_dim
-/// pass through. Angles are computed so that positions up to 2^24 keep f32 accuracy (reduce in f64).
-/// Source: Su et al. 2021, arXiv:2104.09864.
+/// cos and sin are multiplied by rope_factor (yarn's attention factor; 1 otherwise). Dimensions past
+/// rotary_dim pass through. Angles are computed so that positions up to 2^24 keep f32 accuracy (reduce in
+/// f64). Source: Su et al. 2021, arXiv:2104.09864.
 struct RopeAppendComptime {
   RopeLayout layout = RopeLayout::half;
   DType kv_dtype = DType::f16;  // f32, f16 or bf16

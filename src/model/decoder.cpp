@@ -50,8 +50,9 @@ Result<Workspace> Decoder::create_workspace(uint32_t max_tokens, uint32_t max_lo
 }
 
 void Decoder::destroy_workspace(Workspace& workspace) const {
-  for (DeviceTensor* tensor : {&workspace.hidden, &workspace.normed, &workspace.qkv, &workspace.attention, &workspace.ffn,
-                               &workspace.picked_hidden, &workspace.picked_attention, &workspace.logits}) {
+  for (DeviceTensor* tensor :
+       {&workspace.hidden, &workspace.normed, &workspace.qkv, &workspace.attention, &workspace.ffn,
+        &workspace.picked_hidden, &workspace.picked_attention, &workspace.logits}) {
     if (tensor->present()) device_.destroy_buffer(tensor->slice.buffer);
     *tensor = DeviceTensor{};
   }
@@ -67,7 +68,8 @@ Result<void> Decoder::forward(const BatchTables& batch, const LogitRows& wanted,
   if (wanted.num_rows == 0) return {};
   const DeviceTensor hidden = first_rows(workspace.picked_hidden, wanted.num_rows);
   TT_TRY(ops.rms_norm(hidden, final_norm_, config_.norm_eps, config_.norm_weight_offset, hidden, false));
-  return ops.linear(hidden, std::span(&head_, 1), LinearEpilogue::store, first_rows(workspace.logits, wanted.num_rows));
+  return ops.linear(hidden, std::span(&head_, 1), LinearEpilogue::store,
+                    first_rows(workspace.logits, wanted.num_rows));
 }
 
 RopeSettings Decoder::rope_settings(size_t layer) const {
@@ -83,8 +85,8 @@ RopeSettings Decoder::rope_settings(size_t layer) const {
   return settings;
 }
 
-Result<void> Decoder::record_layer(size_t index, const BatchTables& batch, const LogitRows& wanted, const KvPool& kv,
-                                   Workspace& workspace, OpRecorder& ops) const {
+Result<void> Decoder::record_layer(size_t index, const BatchTables& batch, const LogitRows& wanted,
+                                   const KvPool& kv, Workspace& workspace, OpRecorder& ops) const {
   const LayerWeights& layer = layers_[index];
   const float eps = config_.norm_eps;
   const float offset = config_.norm_weight_offset;
@@ -117,7 +119,8 @@ Result<void> Decoder::record_layer(size_t index, const BatchTables& batch, const
   const DeviceTensor ffn = first_rows(workspace.ffn, rows);
 
   // With post-norms a sub-layer's output is normed before it joins the residual stream.
-  const auto join = [&](const DeviceTensor& x, const LinearWeight& weight, const DeviceTensor& post_norm) -> Result<void> {
+  const auto join = [&](const DeviceTensor& x, const LinearWeight& weight,
+                        const DeviceTensor& post_norm) -> Result<void> {
     if (!config_.post_norms) return ops.linear(x, std::span(&weight, 1), LinearEpilogue::add, hidden);
     TT_TRY(ops.linear(x, std::span(&weight, 1), LinearEpilogue::store, normed));
     return ops.rms_norm(normed, post_norm, eps, offset, hidden, true);

@@ -1,5 +1,5 @@
-// A decoder-only transformer on a device: its weights, and forward, a pure function that records the launches of
-// one ragged batch. All state (pages, positions, requests) belongs to the caller.
+// A decoder-only transformer on a device: its weights, and forward, a pure function that records the launches
+// of one ragged batch. All state (pages, positions, requests) belongs to the caller.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +22,15 @@ struct LayerWeights {
 
 /// Activations of one step, reused from step to step and shared by all layers.
 struct Workspace {
-  uint32_t max_tokens = 0;      // rows of every activation
+  uint32_t max_tokens = 0;  // rows of every activation
   uint32_t max_logit_rows = 0;
-  DeviceTensor hidden;     // [max_tokens, hidden_dim] f32
-  DeviceTensor normed;     // [max_tokens, hidden_dim]
-  DeviceTensor qkv;        // [max_tokens, (Hq + 2 Hkv) * head_dim]
-  DeviceTensor attention;  // [max_tokens, Hq * head_dim]
-  DeviceTensor ffn;        // [max_tokens, ffn_dim]
+  DeviceTensor hidden;                           // [max_tokens, hidden_dim] f32
+  DeviceTensor normed;                           // [max_tokens, hidden_dim]
+  DeviceTensor qkv;                              // [max_tokens, (Hq + 2 Hkv) * head_dim]
+  DeviceTensor attention;                        // [max_tokens, Hq * head_dim]
+  DeviceTensor ffn;                              // [max_tokens, ffn_dim]
   DeviceTensor picked_hidden, picked_attention;  // the rows whose logits are wanted
-  DeviceTensor logits;     // [max_logit_rows, vocab_size] f32
+  DeviceTensor logits;                           // [max_logit_rows, vocab_size] f32
 };
 
 /// Which rows of the batch get logits. rows [R] u32 on the device, R <= max_logit_rows.
@@ -58,10 +58,10 @@ class Decoder {
   Result<Workspace> create_workspace(uint32_t max_tokens, uint32_t max_logit_rows) const;
   void destroy_workspace(Workspace& workspace) const;
 
-  /// Records the launches that embed the batch, run every layer, append keys and values to `kv`, and leave the
-  /// wanted logits in workspace.logits [R, vocab_size]. Runs nothing and changes no state of its own.
-  Result<void> forward(const BatchTables& batch, const LogitRows& wanted, const KvPool& kv, Workspace& workspace,
-                       KernelCache& kernels, CommandList& list) const;
+  /// Records the launches that embed the batch, run every layer, append keys and values to `kv`, and leave
+  /// the wanted logits in workspace.logits [R, vocab_size]. Runs nothing and changes no state of its own.
+  Result<void> forward(const BatchTables& batch, const LogitRows& wanted, const KvPool& kv,
+                       Workspace& workspace, KernelCache& kernels, CommandList& list) const;
 
  private:
   friend class DecoderLoader;
@@ -76,9 +76,9 @@ class Decoder {
   DeviceTensor embed_, final_norm_;
   LinearWeight head_;
   std::vector<LayerWeights> layers_;
-  std::vector<DeviceTensor> inv_freq_;         // one a rope kind
-  std::vector<float> rope_attention_factor_;   // likewise
-  std::vector<BufferId> buffers_;              // everything to free
+  std::vector<DeviceTensor> inv_freq_;        // one a rope kind
+  std::vector<float> rope_attention_factor_;  // likewise
+  std::vector<BufferId> buffers_;             // everything to free
   uint64_t decode_weight_bytes_ = 0;
 };
 

@@ -36,12 +36,12 @@ struct DecoderConfig {
   float norm_weight_offset = 0.0f;  // added to every norm weight
   float attention_scale = 0.0f;     // multiplies q.k
   float embed_scale = 1.0f;
-  bool tied_head = false;       // the head is the embedding table
+  bool tied_head = false;  // the head is the embedding table
   bool qkv_bias = false;
-  bool output_bias = false;     // of the attention's output projection
+  bool output_bias = false;  // of the attention's output projection
   bool mlp_bias = false;
-  bool qk_norm = false;         // RMS norm of each q and k head
-  bool post_norms = false;      // norms behind attention and MLP, before the residual is added
+  bool qk_norm = false;           // RMS norm of each q and k head
+  bool post_norms = false;        // norms behind attention and MLP, before the residual is added
   std::vector<uint32_t> end_ids;  // from the configuration; the tokenizer may know more
 };
 

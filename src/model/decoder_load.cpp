@@ -1,5 +1,5 @@
-// Loading a decoder: finds each tensor, checks its shape, and puts it on the device as it is stored. Only vectors
-// (norm weights, biases) become f32, since kernels add them to f32 sums.
+// Loading a decoder: finds each tensor, checks its shape, and puts it on the device as it is stored. Only
+// vectors (norm weights, biases) become f32, since kernels add them to f32 sums.
 #include <cstring>
 
 #include "model/decoder.h"
@@ -57,7 +57,8 @@ class DecoderLoader {
     TT_ASSIGN(layer.gate, linear(at(names_.gate, index), config.ffn_dim, hidden, config.mlp_bias));
     TT_ASSIGN(layer.up, linear(at(names_.up, index), config.ffn_dim, hidden, config.mlp_bias));
     TT_ASSIGN(layer.down, linear(at(names_.down, index), hidden, config.ffn_dim, config.mlp_bias));
-    for (const LinearWeight* weight : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+    for (const LinearWeight* weight :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
       decoder_.decode_weight_bytes_ += weight->weight.slice.size_bytes;
     }
     decoder_.layers_.push_back(layer);
@@ -68,7 +69,8 @@ class DecoderLoader {
     if (!names_.rope_freqs.empty() && files_.find(names_.rope_freqs) != nullptr) {
       TT_ASSIGN(const TensorView view, find(names_.rope_freqs, Shape{rope.rotary_dim / 2}));
       rope.frequency_divisors.resize(rope.rotary_dim / 2);
-      block_format(view.dtype).dequantize_row(view.bytes.data(), rope.frequency_divisors.data(), rope.rotary_dim / 2);
+      block_format(view.dtype)
+          .dequantize_row(view.bytes.data(), rope.frequency_divisors.data(), rope.rotary_dim / 2);
     }
     const RopeTable table = make_rope_table(rope, context_tokens);
     TT_ASSIGN(DeviceTensor tensor, upload(table.inv_freq, "rope frequencies"));
@@ -83,16 +85,17 @@ class DecoderLoader {
     TT_ASSIGN(TensorView view, files_.tensor(name));
     if (view.shape != expected) {
       return make_error(ErrorKind::bad_file, files_.path.string(),
-                        "tensor " + name + " has shape " + view.shape.to_string() + "; the configuration asks for " +
-                            expected.to_string());
+                        "tensor " + name + " has shape " + view.shape.to_string() +
+                            "; the configuration asks for " + expected.to_string());
     }
     return view;
   }
 
   Result<DeviceTensor> matrix(const std::string& name, uint64_t rows, uint64_t columns) {
-    TT_ASSIGN(const TensorView view, find(name, Shape{static_cast<int64_t>(rows), static_cast<int64_t>(columns)}));
-    const bool numeric = dtype_info(view.dtype).packed || view.dtype == DType::f32 || view.dtype == DType::f16 ||
-                         view.dtype == DType::bf16;
+    TT_ASSIGN(const TensorView view,
+              find(name, Shape{static_cast<int64_t>(rows), static_cast<int64_t>(columns)}));
+    const bool numeric = dtype_info(view.dtype).packed || view.dtype == DType::f32 ||
+                         view.dtype == DType::f16 || view.dtype == DType::bf16;
     if (!numeric) {
       return make_error(ErrorKind::unsupported, files_.path.string(),
                         "tensor " + name + " is stored as " + std::string(dtype_name(view.dtype)) +

@@ -1,5 +1,5 @@
-// Device memory for keys and values: a fixed number of pages, each holding page_tokens positions of every layer.
-// Which page belongs to whom is the engine's business (cache/); this only owns the memory.
+// Device memory for keys and values: a fixed number of pages, each holding page_tokens positions of every
+// layer. Which page belongs to whom is the engine's business (cache/); this only owns the memory.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,8 @@ double yarn_mscale(double scale, double mscale) {
 
 /// The (fractional) dimension whose wavelength makes `rotations` turns over the original context.
 double yarn_dimension(double rotations, const RopeConfig& config) {
-  return config.rotary_dim * std::log(static_cast<double>(config.original_context_tokens) / (rotations * kTwoPi)) /
+  return config.rotary_dim *
+         std::log(static_cast<double>(config.original_context_tokens) / (rotations * kTwoPi)) /
          (2.0 * std::log(config.theta));
 }
 

@@ -26,7 +26,9 @@ Result<std::string> quarter_text(int n) {
   TT_ASSIGN(const int quarter, half_of(half));
   return std::to_string(quarter);
 }
-Result<std::unique_ptr<int>> boxed(int n) { return std::make_unique<int>(n); }
+Result<std::unique_ptr<int>> boxed(int n) {
+  return std::make_unique<int>(n);
+}
 
 TEST(Result, PropagatesValuesAndErrorsAcrossTypes) {
   EXPECT_EQ(quarter_text(12).value(), "3");
@@ -43,7 +45,9 @@ TEST(Result, HoldsMoveOnlyValues) {
   EXPECT_EQ(*std::move(*box), 5);
 }
 
-TEST(Error, MessageWithoutAPlaceIsJustWhat) { EXPECT_EQ(make_error(ErrorKind::io, "", "gone").message(), "gone"); }
+TEST(Error, MessageWithoutAPlaceIsJustWhat) {
+  EXPECT_EQ(make_error(ErrorKind::io, "", "gone").message(), "gone");
+}
 
 TEST(Error, EveryKindHasItsOwnName) {
   std::vector<std::string_view> names;

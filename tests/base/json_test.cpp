@@ -5,7 +5,9 @@
 namespace tattletale {
 namespace {
 
-std::string nested(int levels) { return std::string(levels, '[') + std::string(levels, ']'); }
+std::string nested(int levels) {
+  return std::string(levels, '[') + std::string(levels, ']');
+}
 
 TEST(Json, KeepsTheOrderOfKeys) {
   EXPECT_EQ(parse_json(R"({"b": 1, "a": [true, null], "c": "x"})", "test").value().dump(),
@@ -30,7 +32,8 @@ TEST(Json, BracketsInsideStringsDoNotNest) {
 }
 
 TEST(Json, FaultsNameThePlace) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "nul", "\"\\ud800\"", "\"\xff\"", "1 2", "1e999999"}) {
+  for (const char* text :
+       {"", "{", "[1,]", "{\"a\" 1}", "nul", "\"\\ud800\"", "\"\xff\"", "1 2", "1e999999"}) {
     const auto result = parse_json(text, "config.json");
     ASSERT_FALSE(result) << text;
     EXPECT_EQ(result.error().kind, ErrorKind::bad_file) << text;

@@ -1,4 +1,5 @@
-// Thousands of children under one node: trees, fans and fans of fans, growing and shrinking, against a plain set.
+// Thousands of children under one node: trees, fans and fans of fans, growing and shrinking, against a plain
+// set.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -62,10 +63,18 @@ void churn(MakeKey make_key, uint64_t min_fans) {
   EXPECT_TRUE(TrieVerifier::verify(*trie));
 }
 
-TEST(ChildIndexTest, VocabularyTokens) { churn([](auto& random) { return random() % 128'000; }, 60); }
-TEST(ChildIndexTest, TokensThatShareTheirLowBits) { churn([](auto& random) { return random() % 4000 << 12; }, 10); }
-TEST(ChildIndexTest, TokensThatDifferInHighBitsOnly) { churn([](auto& random) { return random() % 16 << 28; }, 0); }
-TEST(ChildIndexTest, ReservedIds) { churn([](auto& random) { return static_cast<uint32_t>(random()); }, 60); }
+TEST(ChildIndexTest, VocabularyTokens) {
+  churn([](auto& random) { return random() % 128'000; }, 60);
+}
+TEST(ChildIndexTest, TokensThatShareTheirLowBits) {
+  churn([](auto& random) { return random() % 4000 << 12; }, 10);
+}
+TEST(ChildIndexTest, TokensThatDifferInHighBitsOnly) {
+  churn([](auto& random) { return random() % 16 << 28; }, 0);
+}
+TEST(ChildIndexTest, ReservedIds) {
+  churn([](auto& random) { return static_cast<uint32_t>(random()); }, 60);
+}
 
 }  // namespace
 }  // namespace tattletale

@@ -1,5 +1,6 @@
-// Orders of small sets of requests of six operations each: all orders of two requests, every 997th of the 17 million of
-// three, a seeded sample of four. Each starts from a fresh cache and is verified after every operation.
+// Orders of small sets of requests of six operations each: all orders of two requests, every 997th of the 17
+// million of three, a seeded sample of four. Each starts from a fresh cache and is verified after every
+// operation.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -52,7 +53,8 @@ class Interleaving {
       case 3: {
         if (actor.cancels && trie_->num_private_pages(actor.lease) == 0) break;
         const uint64_t first = trie_->published_tokens(actor.lease) + 16;
-        const uint64_t num = actor.done == 3 ? std::min<uint64_t>(first, actor.tokens.size()) : actor.tokens.size();
+        const uint64_t num =
+            actor.done == 3 ? std::min<uint64_t>(first, actor.tokens.size()) : actor.tokens.size();
         trie_->extend(actor.lease, ModelCache::head(actor.tokens, num), actor.pages);
         EXPECT_GE(trie_->peek(actor.tokens), trie_->published_tokens(actor.lease));
         break;
@@ -64,8 +66,10 @@ class Interleaving {
         break;
       }
       default:
-        if (actor.cancels) actor.lease.release();
-        else trie_->finish(std::move(actor.lease), actor.tokens, actor.pages);
+        if (actor.cancels)
+          actor.lease.release();
+        else
+          trie_->finish(std::move(actor.lease), actor.tokens, actor.pages);
     }
     const auto verdict = TrieVerifier::verify(*trie_);
     ASSERT_TRUE(verdict) << verdict.error().message();
@@ -122,7 +126,8 @@ void run_sample(const Requests& requests, uint64_t num) {
 const Tokens kTrunk = run_of(0, 20);
 
 TEST(CacheInterleavings, TwoRequestsThatShareAndPart) {
-  EXPECT_EQ(run_all({{join(kTrunk, run_of(100, 20)), false}, {join(kTrunk, run_of(200, 20)), false}}, 1), 924u);
+  EXPECT_EQ(run_all({{join(kTrunk, run_of(100, 20)), false}, {join(kTrunk, run_of(200, 20)), false}}, 1),
+            924u);
 }
 TEST(CacheInterleavings, TwoEqualRequests) {
   EXPECT_EQ(run_all({{run_of(0, 37), false}, {run_of(0, 37), false}}, 1), 924u);
@@ -132,12 +137,16 @@ TEST(CacheInterleavings, OneExtendsTheOthersTailAndOneCancels) {
   EXPECT_EQ(run_all({{run_of(0, 24), true}, {run_of(0, 40), false}}, 1), 924u);
 }
 TEST(CacheInterleavings, ThreeRequests) {
-  EXPECT_GT(run_all({{join(kTrunk, run_of(100, 15)), false}, {run_of(0, 24), true}, {run_of(0, 18), false}}, 997),
-            17'000u);
+  EXPECT_GT(
+      run_all({{join(kTrunk, run_of(100, 15)), false}, {run_of(0, 24), true}, {run_of(0, 18), false}}, 997),
+      17'000u);
 }
 TEST(CacheInterleavings, FourRequests) {
-  run_sample({{run_of(0, 33), false}, {run_of(0, 24), false}, {join(kTrunk, run_of(100, 15)), true},
-              {join(kTrunk, {100, 7, 8, 9}), false}}, 30'000);
+  run_sample({{run_of(0, 33), false},
+              {run_of(0, 24), false},
+              {join(kTrunk, run_of(100, 15)), true},
+              {join(kTrunk, {100, 7, 8, 9}), false}},
+             30'000);
 }
 
 }  // namespace

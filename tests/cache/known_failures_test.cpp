@@ -1,4 +1,5 @@
-// Sixteen ways in which an earlier implementation of this idea broke, one test each, in the order of docs/cache.md.
+// Sixteen ways in which an earlier implementation of this idea broke, one test each, in the order of
+// docs/cache.md.
 #include <gtest/gtest.h>
 
 #include <numeric>
@@ -64,7 +65,8 @@ TEST_F(KnownFailures, F01_DivergenceInsideANodeNeverReachesItsChildren) {
 TEST_F(KnownFailures, F02_ThirdBranchAtOnePointIsABranch) {
   const Tokens trunk = run_of(0, 32);
   for (uint32_t branch = 1; branch <= 3; ++branch) serve(join(trunk, run_of(branch * 1000, 20)));
-  for (uint32_t branch = 1; branch <= 3; ++branch) EXPECT_EQ(cached(join(trunk, run_of(branch * 1000, 20))), 52u);
+  for (uint32_t branch = 1; branch <= 3; ++branch)
+    EXPECT_EQ(cached(join(trunk, run_of(branch * 1000, 20))), 52u);
   EXPECT_EQ(trie_->num_nodes(), 4u);
 }
 
@@ -153,7 +155,8 @@ TEST_F(KnownFailures, F09_ReleaseNamesItsPathAndACancelIsARelease) {
   std::vector<PageId> other_pages;
   Lease other = trie_->match(join(ModelCache::head(tokens, 40), run_of(500, 40)), other_pages);
   ASSERT_TRUE(trie_->allocate_pages(other, 3, other_pages));
-  trie_->extend(other, join(ModelCache::head(tokens, 40), run_of(500, 40)), other_pages);  // cuts the leased node
+  trie_->extend(other, join(ModelCache::head(tokens, 40), run_of(500, 40)),
+                other_pages);  // cuts the leased node
   other.release();
   EXPECT_EQ(trie_->num_evictable_pages(), 3u);
   trie_->evict(64);
@@ -166,7 +169,8 @@ TEST_F(KnownFailures, F09_ReleaseNamesItsPathAndACancelIsARelease) {
 
 TEST_F(KnownFailures, F10_AColdLeafUnderAHotTrunkGoesFirst) {
   const Tokens trunk = run_of(0, 32);
-  const Tokens cold = join(trunk, run_of(1000, 16)), hot = join(trunk, run_of(2000, 16)), lone = run_of(5000, 16);
+  const Tokens cold = join(trunk, run_of(1000, 16)), hot = join(trunk, run_of(2000, 16)),
+               lone = run_of(5000, 16);
   serve(cold);
   serve(lone);
   for (int i = 0; i < 3; ++i) serve(hot);

@@ -1,5 +1,6 @@
-// Runs the trie and the model through the same operations and compares everything a caller can see after each, page
-// contents included: row r of a page stands for the KV of one exact prefix, so serving another prompt's KV shows.
+// Runs the trie and the model through the same operations and compares everything a caller can see after
+// each, page contents included: row r of a page stands for the KV of one exact prefix, so serving another
+// prompt's KV shows.
 #pragma once
 
 #include <cstdint>
@@ -63,17 +64,29 @@ struct LockstepOptions {
 class Lockstep {
  public:
   enum Operation : uint32_t {
-    kStart, kCompute, kExtend, kFinish, kDrop, kEvict, kFork, kPin, kUnpin, kCheckpoint, kDropCopy, kPeek,
+    kStart,
+    kCompute,
+    kExtend,
+    kFinish,
+    kDrop,
+    kEvict,
+    kFork,
+    kPin,
+    kUnpin,
+    kCheckpoint,
+    kDropCopy,
+    kPeek,
     kNumOperations
   };
 
   explicit Lockstep(LockstepOptions options)
       : options_(options), model_(options.num_pages, options.page_tokens), rows_(options.num_pages) {
-    auto trie = RadixTrie::create(
-        {.pool = {.num_pages = options.num_pages, .page_tokens = options.page_tokens,
-                  .first_page = options.first_page},
-         .release_checkpoint = [this](uint64_t id) { released_checkpoints_.push_back(id); },
-         .on_evict = [this](const EvictedRun& run) { note_eviction(run); }});
+    auto trie =
+        RadixTrie::create({.pool = {.num_pages = options.num_pages,
+                                    .page_tokens = options.page_tokens,
+                                    .first_page = options.first_page},
+                           .release_checkpoint = [this](uint64_t id) { released_checkpoints_.push_back(id); },
+                           .on_evict = [this](const EvictedRun& run) { note_eviction(run); }});
     trie_ = std::move(*trie);
     for (auto& rows : rows_) rows.assign(options.page_tokens, 0);
   }
@@ -120,16 +133,18 @@ class Lockstep {
  private:
   struct Request {
     Lease lease;
-    Tokens tokens;           // prompt and answer
-    uint64_t computed = 0;   // tokens whose rows exist (in `pages`, or in the copy source until copied)
-    Tokens path;             // published and held
-    Tokens copy_key;         // the copy source's page in the model, or empty
+    Tokens tokens;          // prompt and answer
+    uint64_t computed = 0;  // tokens whose rows exist (in `pages`, or in the copy source until copied)
+    Tokens path;            // published and held
+    Tokens copy_key;        // the copy source's page in the model, or empty
     bool must_copy = false;
     std::vector<PageId> pages;
   };
 
   void expect(bool holds, const std::string& what) {
-    if (!holds && failure_.empty()) failure_ = "step " + std::to_string(num_steps_) + " (operation " + std::to_string(last_operation_) + "): " + what;
+    if (!holds && failure_.empty())
+      failure_ = "step " + std::to_string(num_steps_) + " (operation " + std::to_string(last_operation_) +
+                 "): " + what;
   }
   static uint64_t prefix_hash(const Tokens& tokens, uint64_t num) {
     uint64_t hash = 0x9e3779b97f4a7c15ull;
@@ -150,14 +165,15 @@ class Lockstep {
   }
 
   uint32_t pick_operation(Choices& choices) {
-    static constexpr uint8_t kMix[] = {kStart, kStart, kStart, kStart, kCompute, kCompute, kCompute, kCompute,
-                                       kCompute, kExtend, kExtend, kExtend, kExtend, kFinish, kFinish, kFinish,
-                                       kDrop, kEvict, kEvict, kFork, kPin, kUnpin, kCheckpoint, kDropCopy, kPeek};
+    static constexpr uint8_t kMix[] = {
+        kStart,  kStart,  kStart,  kStart,  kCompute,    kCompute,  kCompute, kCompute, kCompute,
+        kExtend, kExtend, kExtend, kExtend, kFinish,     kFinish,   kFinish,  kDrop,    kEvict,
+        kEvict,  kFork,   kPin,    kUnpin,  kCheckpoint, kDropCopy, kPeek};
     return kMix[choices.below(sizeof kMix)];
   }
   void apply(Operation operation, Choices& choices) {
-    const bool on_request = operation != kStart && operation != kEvict && operation != kPin && operation != kUnpin &&
-                            operation != kPeek;
+    const bool on_request = operation != kStart && operation != kEvict && operation != kPin &&
+                            operation != kUnpin && operation != kPeek;
     if (on_request && requests_.empty()) operation = kStart;
     if ((operation == kStart || operation == kFork) && requests_.size() >= options_.max_leases) {
       operation = choices.below(8) == 0 ? kDrop : kFinish;
@@ -201,8 +217,10 @@ class Lockstep {
       tokens.push_back(1 + choices.below(options_.alphabet) * options_.token_stride);
     }
     if (tokens.size() > options_.max_tokens) tokens.resize(options_.max_tokens);
-    if (history_.size() < 12) history_.push_back(tokens);
-    else history_[choices.below(12)] = tokens;
+    if (history_.size() < 12)
+      history_.push_back(tokens);
+    else
+      history_[choices.below(12)] = tokens;
     return tokens;
   }
 
@@ -222,12 +240,15 @@ class Lockstep {
       if (id != 0) deepest = {id, end};
     }
     if (need_checkpoint) matched = full = deepest.num_tokens;
-    expect(request.lease.matched_tokens() == matched,
-           "matched " + std::to_string(request.lease.matched_tokens()) + ", expected " + std::to_string(matched));
+    expect(request.lease.matched_tokens() == matched, "matched " +
+                                                          std::to_string(request.lease.matched_tokens()) +
+                                                          ", expected " + std::to_string(matched));
     expect(request.pages.size() == full / options_.page_tokens, "page table of a match");
     const auto checkpoint = request.lease.checkpoint();
-    expect(checkpoint.has_value() == (deepest.id != 0) && (!checkpoint || (checkpoint->id == deepest.id &&
-           checkpoint->num_tokens == deepest.num_tokens)), "deepest checkpoint");
+    expect(
+        checkpoint.has_value() == (deepest.id != 0) &&
+            (!checkpoint || (checkpoint->id == deepest.id && checkpoint->num_tokens == deepest.num_tokens)),
+        "deepest checkpoint");
     if (!failure_.empty()) return;
     for (uint64_t i = 0; i < request.pages.size(); ++i) {
       const Tokens key = ModelCache::head(request.tokens, (i + 1) * options_.page_tokens);
@@ -259,7 +280,8 @@ class Lockstep {
     expect(!request.copy_key.empty(), "the copy source is published");
     if (!failure_.empty()) return;
     for (uint64_t i = full; i < matched; ++i) {
-      expect(rows_of(copy->page)[i - full] == prefix_hash(request.tokens, i + 1), "wrong KV in the copy source");
+      expect(rows_of(copy->page)[i - full] == prefix_hash(request.tokens, i + 1),
+             "wrong KV in the copy source");
     }
     model_.touch(request.copy_key);
     model_.hold(request.copy_key);
@@ -275,7 +297,8 @@ class Lockstep {
       const uint64_t missing = needed - request.pages.size();
       if (!allocate(request, missing)) return;
     }
-    if (request.must_copy && !request.pages.empty() && request.pages.size() * page_tokens > request.path.size()) {
+    if (request.must_copy && !request.pages.empty() &&
+        request.pages.size() * page_tokens > request.path.size()) {
       const CopySource copy = *request.lease.copy_source();
       auto& own = rows_of(request.pages[request.path.size() / page_tokens]);
       std::copy_n(rows_of(copy.page).begin(), copy.num_tokens, own.begin());
@@ -321,7 +344,8 @@ class Lockstep {
     check_rows(request, request.must_copy ? request.path.size() : request.computed, "after extend");
   }
 
-  void publish(Request& request, uint64_t target, const ExtendResult& result, const std::vector<PageId>& before) {
+  void publish(Request& request, uint64_t target, const ExtendResult& result,
+               const std::vector<PageId>& before) {
     const uint64_t page_tokens = options_.page_tokens;
     expect(result.published_tokens == std::max<uint64_t>(target, request.path.size()), "published length");
     if (target <= request.path.size()) return;
@@ -351,7 +375,8 @@ class Lockstep {
 
   void finish(size_t who) {
     Request& request = requests_[who];
-    if (request.must_copy && request.computed / options_.page_tokens * options_.page_tokens > request.path.size()) {
+    if (request.must_copy &&
+        request.computed / options_.page_tokens * options_.page_tokens > request.path.size()) {
       return;
     }
     check_rows(request, request.must_copy ? request.path.size() : request.computed, "before finish");
@@ -360,8 +385,11 @@ class Lockstep {
     if (request.must_copy) return drop(who);
     trie_->finish(std::move(request.lease), computed, request.pages);
     const uint64_t target = request.computed - request.computed % options_.page_tokens;
-    publish(request, target, {.published_tokens = std::max<uint64_t>(target, request.path.size()),
-                              .first_replaced = 0, .num_replaced = count_published(request, target)}, before);
+    publish(request, target,
+            {.published_tokens = std::max<uint64_t>(target, request.path.size()),
+             .first_replaced = 0,
+             .num_replaced = count_published(request, target)},
+            before);
     const uint64_t tail_index = target / options_.page_tokens;
     if (computed.size() > request.path.size() && before.size() > tail_index) {
       model_drop_copy(request);
@@ -376,7 +404,8 @@ class Lockstep {
   }
   uint64_t count_published(const Request& request, uint64_t target) {
     uint64_t num = 0;
-    for (uint64_t end = request.path.size() + options_.page_tokens; end <= target; end += options_.page_tokens) {
+    for (uint64_t end = request.path.size() + options_.page_tokens; end <= target;
+         end += options_.page_tokens) {
       num += model_.pages().contains(ModelCache::head(request.tokens, end));
     }
     return num;
@@ -418,12 +447,14 @@ class Lockstep {
   }
   void note_eviction(const EvictedRun& run) {
     for (size_t i = run.pages.size(); i-- > 0;) {
-      if (next_eviction_ >= expected_evictions_.size()) return expect(false, "evicted more than was asked for");
+      if (next_eviction_ >= expected_evictions_.size())
+        return expect(false, "evicted more than was asked for");
       const auto& [key, page] = expected_evictions_[next_eviction_++];
       expect(page.page == run.pages[i], "least recently used first");
-      const uint64_t end = std::min<uint64_t>((run.first_page_of_path + i + 1) * options_.page_tokens,
-                                              run.tokens.size());
-      expect(key.size() == end && std::equal(key.begin(), key.end(), run.tokens.begin()), "tokens of an evicted page");
+      const uint64_t end =
+          std::min<uint64_t>((run.first_page_of_path + i + 1) * options_.page_tokens, run.tokens.size());
+      expect(key.size() == end && std::equal(key.begin(), key.end(), run.tokens.begin()),
+             "tokens of an evicted page");
     }
   }
 
@@ -490,8 +521,9 @@ class Lockstep {
   void peek(const Tokens& tokens) { expect(trie_->peek(tokens) == model_.longest(tokens), "peek"); }
 
   void compare_counts() {
-    expect(trie_->num_free_pages() == model_.num_free(), "free pages " + std::to_string(trie_->num_free_pages()) +
-           ", expected " + std::to_string(model_.num_free()));
+    expect(trie_->num_free_pages() == model_.num_free(),
+           "free pages " + std::to_string(trie_->num_free_pages()) + ", expected " +
+               std::to_string(model_.num_free()));
     expect(trie_->num_trie_pages() == model_.pages().size(), "published pages");
     expect(trie_->num_evictable_pages() == model_.num_evictable(), "evictable pages");
     auto released = released_checkpoints_;

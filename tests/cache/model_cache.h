@@ -1,5 +1,6 @@
-// A prefix cache that is obviously right and slow: a sorted map from the token sequence that ends at a page's last row
-// to that page. It knows no trie, node or tree; the real cache is held against it operation by operation.
+// A prefix cache that is obviously right and slow: a sorted map from the token sequence that ends at a page's
+// last row to that page. It knows no trie, node or tree; the real cache is held against it operation by
+// operation.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +32,8 @@ class ModelCache {
   }
   static uint64_t common(const Tokens& a, const Tokens& b) {
     const size_t n = std::min(a.size(), b.size());
-    return static_cast<uint64_t>(std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(n), b.begin()).first -
-                                 a.begin());
+    return static_cast<uint64_t>(
+        std::mismatch(a.begin(), a.begin() + static_cast<ptrdiff_t>(n), b.begin()).first - a.begin());
   }
   static Tokens head(const Tokens& tokens, uint64_t num) {
     return Tokens(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(num));

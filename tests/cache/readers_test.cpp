@@ -18,7 +18,8 @@ TEST(CacheReaders, StatsAreReadWhileOneThreadWrites) {
     readers.emplace_back([&] {
       while (!stop.load(std::memory_order_relaxed)) {
         const CacheStats stats = lockstep.trie().stats();
-        if (stats.free_pages > stats.num_pages || stats.matched_tokens > stats.queried_tokens + 1000) std::abort();
+        if (stats.free_pages > stats.num_pages || stats.matched_tokens > stats.queried_tokens + 1000)
+          std::abort();
         num_reads.fetch_add(1, std::memory_order_relaxed);
       }
     });

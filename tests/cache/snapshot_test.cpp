@@ -1,6 +1,5 @@
-// Snapshot and restore: the same prefixes, pages, ages and pins come back; damage and mismatch are refused whole.
-#include "cache/trie_snapshot.h"
-
+// Snapshot and restore: the same prefixes, pages, ages and pins come back; damage and mismatch are refused
+// whole.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -8,6 +7,7 @@
 #include <random>
 #include <sstream>
 
+#include "cache/trie_snapshot.h"
 #include "cache/trie_verifier.h"
 
 namespace tattletale {
@@ -47,19 +47,25 @@ class Snapshot : public ::testing::Test {
   }
   std::string save() {
     std::ostringstream out;
-    const auto saved = TrieSnapshot::save(*trie_, "model", [&](PageId page, uint32_t rows, std::vector<std::byte>& to) {
-      to.assign(device_[page].begin(), device_[page].begin() + rows * 4);
-      return Result<void>{};
-    }, out);
+    const auto saved = TrieSnapshot::save(
+        *trie_, "model",
+        [&](PageId page, uint32_t rows, std::vector<std::byte>& to) {
+          to.assign(device_[page].begin(), device_[page].begin() + rows * 4);
+          return Result<void>{};
+        },
+        out);
     EXPECT_TRUE(saved);
     return out.str();
   }
   static Result<uint64_t> restore(RadixTrie& trie, const std::string& bytes, Rows& rows) {
     std::istringstream in(bytes);
-    return TrieSnapshot::restore(trie, "model", [&](PageId page, uint32_t, std::span<const std::byte> from) {
-      rows[page].assign(from.begin(), from.end());
-      return Result<void>{};
-    }, in);
+    return TrieSnapshot::restore(
+        trie, "model",
+        [&](PageId page, uint32_t, std::span<const std::byte> from) {
+          rows[page].assign(from.begin(), from.end());
+          return Result<void>{};
+        },
+        in);
   }
   std::unique_ptr<RadixTrie> trie_;
   std::vector<std::vector<TokenId>> requests_;
@@ -79,7 +85,8 @@ TEST_F(Snapshot, BringsEverythingBack) {
     EXPECT_EQ(fresh->peek(tokens), trie_->peek(tokens));
     std::vector<PageId> pages;
     const Lease lease = fresh->match(tokens, pages, {.recompute_last_token = false});
-    for (uint64_t p = 0; p < pages.size(); ++p) EXPECT_EQ(std::memcmp(rows[pages[p]].data(), &tokens[p * 16], 64), 0);
+    for (uint64_t p = 0; p < pages.size(); ++p)
+      EXPECT_EQ(std::memcmp(rows[pages[p]].data(), &tokens[p * 16], 64), 0);
     if (const auto copy = lease.copy_source()) {
       EXPECT_EQ(std::memcmp(rows[copy->page].data(), &tokens[pages.size() * 16], copy->num_tokens * 4), 0);
     }

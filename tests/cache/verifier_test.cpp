@@ -1,9 +1,9 @@
 // The verifier must object to every kind of damage, and the lockstep comparison to a wrong cache.
-#include "cache/trie_verifier.h"
-
 #include <gtest/gtest.h>
 
 #include <numeric>
+
+#include "cache/trie_verifier.h"
 
 namespace tattletale {
 
@@ -11,7 +11,9 @@ namespace tattletale {
 struct TrieTamper {
   static TrieNode& node(RadixTrie& trie, NodeIndex index) { return trie.nodes_[index]; }
   static NodeIndex high_water(RadixTrie& trie) { return trie.nodes_.high_water(); }
-  static uint32_t& token(RadixTrie& trie, uint32_t page, uint32_t row) { return trie.pool_.tokens(page)[row]; }
+  static uint32_t& token(RadixTrie& trie, uint32_t page, uint32_t row) {
+    return trie.pool_.tokens(page)[row];
+  }
   static uint64_t& trie_pages(RadixTrie& trie) { return trie.trie_pages_; }
   static uint64_t& protected_pages(RadixTrie& trie) { return trie.protected_pages_; }
   static uint64_t& num_free(RadixTrie& trie) { return trie.pool_.num_free_; }
@@ -46,8 +48,8 @@ class Verifier : public ::testing::Test {
   std::unique_ptr<RadixTrie> trie_;
 };
 
-#define TT_DAMAGE(name, statement) \
-  TEST_F(Verifier, Sees##name) {   \
+#define TT_DAMAGE(name, statement)                               \
+  TEST_F(Verifier, Sees##name) {                                 \
     expect_objection([](RadixTrie& trie) { statement; }, #name); \
   }
 TT_DAMAGE(WrongSiblingRank, TrieTamper::node(trie, 5).sibling_parity ^= 1)

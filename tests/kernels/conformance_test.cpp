@@ -1,5 +1,5 @@
-// Every kernel on every device against its naive twin. A new device joins by a line in device_factories(), a new
-// kernel by its cases in case_table().
+// Every kernel on every device against its naive twin. A new device joins by a line in device_factories(), a
+// new kernel by its cases in case_table().
 #include <iostream>
 #include <map>
 
@@ -22,9 +22,12 @@ std::vector<DeviceFactory> device_factories() {
 }
 
 std::map<std::string, std::vector<KernelCase> (*)()> case_table() {
-  return {{"embed", embed_cases},           {"rms_norm", rms_norm_cases},
-          {"linear", linear_cases},         {"rope_append", rope_append_cases},
-          {"gather_rows", gather_rows_cases}, {"paged_attention", paged_attention_cases}};
+  return {{"embed", embed_cases},
+          {"rms_norm", rms_norm_cases},
+          {"linear", linear_cases},
+          {"rope_append", rope_append_cases},
+          {"gather_rows", gather_rows_cases},
+          {"paged_attention", paged_attention_cases}};
 }
 
 struct Target {
@@ -51,7 +54,8 @@ TEST_P(Conformance, MatchesTwin) {
     Result<std::vector<Bytes>> actual = run_on_device(**device, contract, data);
     if (!actual && actual.error().kind == ErrorKind::unsupported) {
       constexpr uint32_t kNamed = 3;
-      if (++num_skipped <= kNamed) std::cout << "skipped: " << test.name << ": " << actual.error().message() << "\n";
+      if (++num_skipped <= kNamed)
+        std::cout << "skipped: " << test.name << ": " << actual.error().message() << "\n";
       continue;
     }
     ASSERT_TRUE(actual) << actual.error().message();
@@ -62,8 +66,8 @@ TEST_P(Conformance, MatchesTwin) {
       EXPECT_EQ(fault, "") << "binding " << check.binding;
     }
   }
-  std::cout << contract.name << " on " << GetParam().device.name << ": " << num_run << " cases run, " << num_skipped
-            << " skipped\n";
+  std::cout << contract.name << " on " << GetParam().device.name << ": " << num_run << " cases run, "
+            << num_skipped << " skipped\n";
   EXPECT_EQ((*device)->allocated_bytes(), 0u);
   if (num_run == 0) GTEST_SKIP() << "no case of this kernel is supported here";
 }
@@ -93,7 +97,8 @@ TEST(ConformanceSuite, EveryKernelHasCasesAndItsOutputsAreWritten) {
 }
 
 TEST(ConformanceSuite, ComparisonSeesWrongElements) {
-  const OutputCheck check{.binding = 0, .dtype = DType::f32, .tolerance = {.relative = 1e-3, .absolute = 0.0}};
+  const OutputCheck check{
+      .binding = 0, .dtype = DType::f32, .tolerance = {.relative = 1e-3, .absolute = 0.0}};
   const Bytes expected = bytes_of(std::vector<float>{1.0f, 2.0f, NAN});
   EXPECT_EQ(compare_output(bytes_of(std::vector<float>{1.0005f, 2.0f, NAN}), expected, check), "");
   EXPECT_NE(compare_output(bytes_of(std::vector<float>{1.002f, 2.0f, NAN}), expected, check), "");

@@ -1,5 +1,5 @@
-// One launch to check: a kernel, its types and parameters, its bindings' bytes, and how far the outputs may be
-// from the naive twin. Case generators live in cases/, one file per kernel; kernel_runner.h runs a case.
+// One launch to check: a kernel, its types and parameters, its bindings' bytes, and how far the outputs may
+// be from the naive twin. Case generators live in cases/, one file per kernel; kernel_runner.h runs a case.
 #pragma once
 
 #include <cstdint>

@@ -97,11 +97,14 @@ inline std::string compare_output(const Bytes& actual, const Bytes& expected, co
   std::string report;
   uint64_t num_wrong = 0;
   for (uint64_t i = 0; i < expected.size() / element_bytes; ++i) {
-    if (std::memcmp(actual.data() + i * element_bytes, expected.data() + i * element_bytes, element_bytes) == 0) continue;
+    if (std::memcmp(actual.data() + i * element_bytes, expected.data() + i * element_bytes, element_bytes) ==
+        0)
+      continue;
     const double a = element_of(actual, check.dtype, i);
     const double e = element_of(expected, check.dtype, i);
     const double allowed = check.tolerance.absolute + check.tolerance.relative * std::abs(e);
-    const double excess = std::isfinite(a) && std::isfinite(e) ? std::abs(a - e) / std::max(allowed, 1e-300) : INFINITY;
+    const double excess =
+        std::isfinite(a) && std::isfinite(e) ? std::abs(a - e) / std::max(allowed, 1e-300) : INFINITY;
     if (excess <= 1.0) continue;
     ++num_wrong;
     if (excess <= worst) continue;

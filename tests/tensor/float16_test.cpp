@@ -1,4 +1,5 @@
-// The portable conversions against the compiler's own _Float16, exhaustively, and bf16 against its definition.
+// The portable conversions against the compiler's own _Float16, exhaustively, and bf16 against its
+// definition.
 #include "tensor/float16.h"
 
 #include <gtest/gtest.h>
@@ -22,8 +23,8 @@ TEST(Float16, EveryF16WidensExactly) {
   }
 }
 
-/// The halfway points between neighbours and the floats on both sides, for every pair of neighbouring f16, and a
-/// spread of other bit patterns.
+/// The halfway points between neighbours and the floats on both sides, for every pair of neighbouring f16,
+/// and a spread of other bit patterns.
 TEST(Float16, F32RoundsToNearestEven) {
   const auto check = [](uint32_t bits) {
     const float value = std::bit_cast<float>(bits);
@@ -40,7 +41,8 @@ TEST(Float16, F32RoundsToNearestEven) {
       ASSERT_TRUE(check(bits | 0x80000000u)) << bits;
     }
   }
-  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 4099) ASSERT_TRUE(check(static_cast<uint32_t>(bits))) << bits;
+  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 4099)
+    ASSERT_TRUE(check(static_cast<uint32_t>(bits))) << bits;
 }
 
 TEST(Float16, Bf16RoundsToNearestEven) {

@@ -195,8 +195,9 @@ class CpuDevice final : public Device {
         CHECK(!writes || bindings_[i][b].data == nullptr || !at(dispatch.bindings[b].buffer).read_only);
       }
       if (loaded.kernel->scratch_bytes != nullptr) {
-        scratch_bytes = std::max(scratch_bytes, loaded.kernel->scratch_bytes(loaded.comptime.data(), dispatch.params.data(),
-                                                                             team_.num_threads()));
+        scratch_bytes =
+            std::max(scratch_bytes, loaded.kernel->scratch_bytes(
+                                        loaded.comptime.data(), dispatch.params.data(), team_.num_threads()));
       }
     }
     if (scratch_bytes > scratch_.size()) {
@@ -222,7 +223,8 @@ class CpuDevice final : public Device {
       launch.params = dispatches[i].params.data();
       launch.team.work_counter = &work_counters_[i % 2].value;
       loaded.kernel->run(launch);
-      team_.barrier().arrive_and_wait([&] { work_counters_[i % 2].value.store(0, std::memory_order_relaxed); });
+      team_.barrier().arrive_and_wait(
+          [&] { work_counters_[i % 2].value.store(0, std::memory_order_relaxed); });
     }
   }
 
@@ -253,8 +255,9 @@ uint32_t usable_cores() {
 
 Result<std::unique_ptr<Device>> open_cpu_device(uint32_t num_threads) {
   if (num_threads > kMaxThreads) {
-    return make_error(ErrorKind::invalid_argument, "--threads",
-                      std::to_string(num_threads) + " threads asked for; at most " + std::to_string(kMaxThreads));
+    return make_error(
+        ErrorKind::invalid_argument, "--threads",
+        std::to_string(num_threads) + " threads asked for; at most " + std::to_string(kMaxThreads));
   }
   if (num_threads == 0) num_threads = usable_cores();
   return std::unique_ptr<Device>(std::make_unique<CpuDevice>(num_threads));

@@ -39,8 +39,9 @@ bool detect_amx_bf16() {
 #endif
 }
 
-/// Highway's targets less the disabled ones. In Highway 1.0.3, SupportedTargets() answers rightly but sets dispatch
-/// to every target of the processor, disabled or not; so each call has to be followed by the right setting.
+/// Highway's targets less the disabled ones. In Highway 1.0.3, SupportedTargets() answers rightly but sets
+/// dispatch to every target of the processor, disabled or not; so each call has to be followed by the right
+/// setting.
 int64_t usable_targets() {
   const int64_t targets = hwy::SupportedTargets();
   hwy::GetChosenTarget().Update(targets);

@@ -1,5 +1,6 @@
-// embed on the CPU: token rows are shared out between threads; common dtypes decode with SIMD, the packed ones
-// of quant/ through their reference decoder (a lookup reads one row, the product with it reads them all).
+// embed on the CPU: token rows are shared out between threads; common dtypes decode with SIMD, the packed
+// ones of quant/ through their reference decoder (a lookup reads one row, the product with it reads them
+// all).
 #include "kernels/embed.h"
 
 #include <cstring>
@@ -98,7 +99,8 @@ void run(const Launch& launch) {
       std::memcpy(out, launch.bindings[3].as<float>() + row * p.dim, uint64_t{p.dim} * sizeof(float));
       continue;
     }
-    HWY_DYNAMIC_DISPATCH(embed_row)(dtype, launch.bindings[1].data + ids[t] * bytes_per_row, p.scale, out, p.dim);
+    HWY_DYNAMIC_DISPATCH(embed_row)(dtype, launch.bindings[1].data + ids[t] * bytes_per_row, p.scale, out,
+                                    p.dim);
   }
 }
 

@@ -1,20 +1,22 @@
-// The CPU's linear kernel: splits a launch into panels of 16 weight rows, shared out between threads as they come
-// free, and finishes each panel with the bias and the epilogue. The arithmetic is in linear_isa.cpp.
+// The CPU's linear kernel: splits a launch into panels of 16 weight rows, shared out between threads as they
+// come free, and finishes each panel with the bias and the epilogue. The arithmetic is in linear_isa.cpp.
 #include "kernels/linear.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
-#include "base/check.h"
 #include "backends/cpu/cpu_kernel.h"
 #include "backends/cpu/linear_amx.h"
 #include "backends/cpu/linear_panel.h"
+#include "base/check.h"
 
 namespace tattletale::cpu {
 
 namespace {
-constexpr uint64_t align64(uint64_t n) { return (n + 63) & ~uint64_t{63}; }
+constexpr uint64_t align64(uint64_t n) {
+  return (n + 63) & ~uint64_t{63};
+}
 }  // namespace
 
 uint64_t QuantizedRows::bytes(uint64_t num_tokens, uint64_t k) {
@@ -37,7 +39,9 @@ QuantizedRows QuantizedRows::at(std::byte* memory, uint64_t num_tokens, uint64_t
   return rows;
 }
 
-uint64_t PackedPanel::bytes(uint64_t k) { return align64(16 * k) + 2 * align64(k / 16 * 64); }
+uint64_t PackedPanel::bytes(uint64_t k) {
+  return align64(16 * k) + 2 * align64(k / 16 * 64);
+}
 
 PackedPanel PackedPanel::at(std::byte* memory, uint64_t k) {
   PackedPanel panel;
@@ -51,9 +55,10 @@ PackedPanel PackedPanel::at(std::byte* memory, uint64_t k) {
 
 namespace {
 
-constexpr uint64_t kTokenBlock = 256;         // tokens whose sums a thread holds at a time
+constexpr uint64_t kTokenBlock = 256;          // tokens whose sums a thread holds at a time
 constexpr uint64_t kMaxStrideBytes = 1 << 26;  // 16 rows must lie within 2^31 bytes
-constexpr uint64_t kUnitBytes = 32 << 10;     // weights a thread takes at a time when decoding
+constexpr uint64_t kCachedBytes = 64 << 20;    // a matrix above this is read from memory at every token
+constexpr uint64_t kUnitBytes = 32 << 10;      // weights a thread takes at a time when decoding
 
 bool is_gated(LinearEpilogue epilogue) {
   return epilogue == LinearEpilogue::silu_mul || epilogue == LinearEpilogue::gelu_tanh_mul;
@@ -71,8 +76,12 @@ struct Job {
 
 Job make_job(const Launch& launch) {
   const auto& comptime = launch.comptime_as<LinearComptime>();
-  Job job{comptime.epilogue, launch.params_as<LinearParams>(), launch.bindings[0].as<float>(),
-          launch.bindings[1].as<float>(), {}, comptime.num_weights};
+  Job job{comptime.epilogue,
+          launch.params_as<LinearParams>(),
+          launch.bindings[0].as<float>(),
+          launch.bindings[1].as<float>(),
+          {},
+          comptime.num_weights};
   CHECK(comptime.num_weights >= 1 && comptime.num_weights <= 3);
   CHECK(!is_gated(job.epilogue) || (job.num_matrices == 2 && job.p.out_dim[0] == job.p.out_dim[1]));
   uint32_t y_column = 0;
@@ -98,7 +107,9 @@ struct ThreadScratch {
   PackedPanel panel[2];
   float* acc[2];
 
-  static uint64_t bytes(uint64_t k) { return 2 * PackedPanel::bytes(k) + 2 * kTokenBlock * kPanelRows * sizeof(float); }
+  static uint64_t bytes(uint64_t k) {
+    return 2 * PackedPanel::bytes(k) + 2 * kTokenBlock * kPanelRows * sizeof(float);
+  }
   static ThreadScratch at(std::byte* memory, uint64_t k) {
     ThreadScratch scratch;
     for (int i = 0; i < 2; ++i) {
@@ -119,7 +130,9 @@ const uint8_t* row_of(const LinearMatrix& matrix, uint64_t row) {
 
 PanelRows panel_rows(const LinearMatrix& matrix, uint64_t row0) {
   PanelRows rows;
-  rows.stride_bytes = row0 + kPanelRows <= matrix.num_rows && matrix.row_bytes < kMaxStrideBytes ? matrix.row_bytes : 0;
+  rows.stride_bytes =
+      row0 + kPanelRows <= matrix.num_rows && matrix.row_bytes < kMaxStrideBytes ? matrix.row_bytes : 0;
+  rows.from_memory = matrix.num_rows * matrix.row_bytes > kCachedBytes;
   for (uint64_t r = 0; r < kPanelRows; ++r) {
     rows.row[r] = row_of(matrix, std::min<uint64_t>(row0 + r, matrix.num_rows - 1));
   }
@@ -133,8 +146,8 @@ class Worker {
   Worker(const Job& job, const QuantizedRows& x, const TiledRows* tiles, const ThreadScratch& scratch)
       : job_(job), x_(x), tiles_(tiles), scratch_(scratch), isa_(linear_isa()) {}
 
-  /// 16 rows of matrix `first` (and of the one after it, when gated), for all tokens. `next_row0` is the panel of the
-  /// same matrix that will follow, or none past the end.
+  /// 16 rows of matrix `first` (and of the one after it, when gated), for all tokens. `next_row0` is the
+  /// panel of the same matrix that will follow, or none past the end.
   void run_panel(uint32_t first, uint64_t row0, uint64_t next_row0) {
     const uint32_t num = is_gated(job_.epilogue) ? 2 : 1;
     const uint64_t num_tokens = job_.p.num_rows;
@@ -150,14 +163,15 @@ class Worker {
     }
     for (uint64_t t0 = 0; t0 < num_tokens; t0 += kTokenBlock) {
       const uint64_t t1 = std::min(num_tokens, t0 + kTokenBlock);
-      for (uint32_t i = 0; i < num; ++i) sums(job_.matrix[first + i], rows[i], scratch_.panel[i], row0, t0, t1, scratch_.acc[i]);
+      for (uint32_t i = 0; i < num; ++i)
+        sums(job_.matrix[first + i], rows[i], scratch_.panel[i], row0, t0, t1, scratch_.acc[i]);
       finish(job_.matrix[first], row0, t0, t1);
     }
   }
 
  private:
-  void sums(const LinearMatrix& matrix, const PanelRows& rows, const PackedPanel& panel, uint64_t row0, uint64_t t0,
-            uint64_t t1, float* acc) {
+  void sums(const LinearMatrix& matrix, const PanelRows& rows, const PackedPanel& panel, uint64_t row0,
+            uint64_t t0, uint64_t t1, float* acc) {
     const uint64_t k = job_.p.in_dim;
     if (!is_packed_linear_dtype(matrix.dtype)) {
       isa_.dot_float(matrix.dtype, rows, job_.x, job_.p.x_stride, k, t0, t1, acc);
@@ -245,7 +259,8 @@ void run(const Launch& launch) {
       const uint64_t next = panel + 1 < end ? panel + 1 : next_begin;
       uint32_t i = 0;
       while (panel >= first_panel[i + 1]) ++i;
-      const uint64_t next_row0 = next < first_panel[i + 1] ? (next - first_panel[i]) * kPanelRows : UINT32_MAX;
+      const uint64_t next_row0 =
+          next < first_panel[i + 1] ? (next - first_panel[i]) * kPanelRows : UINT32_MAX;
       worker.run_panel(i, (panel - first_panel[i]) * kPanelRows, next_row0);
     }
     begin = next_begin;
@@ -257,10 +272,12 @@ uint64_t scratch_bytes(const void* comptime_bytes, const void* params_bytes, uin
   const auto& comptime = *static_cast<const LinearComptime*>(comptime_bytes);
   const auto& p = *static_cast<const LinearParams*>(params_bytes);
   bool any_packed = false;
-  for (uint32_t i = 0; i < comptime.num_weights; ++i) any_packed |= is_packed_linear_dtype(comptime.weight_dtype[i]);
+  for (uint32_t i = 0; i < comptime.num_weights; ++i)
+    any_packed |= is_packed_linear_dtype(comptime.weight_dtype[i]);
   uint64_t bytes = num_threads * ThreadScratch::bytes(p.in_dim);
   if (any_packed) bytes += QuantizedRows::bytes(p.num_rows, p.in_dim);
-  if (any_packed && p.num_rows >= kFewestAmxTokens && has_linear_amx()) bytes += TiledRows::bytes(p.num_rows, p.in_dim);
+  if (any_packed && p.num_rows >= kFewestAmxTokens && has_linear_amx())
+    bytes += TiledRows::bytes(p.num_rows, p.in_dim);
   return bytes;
 }
 
@@ -268,7 +285,8 @@ bool supports(const void* comptime_bytes) {
   const auto& comptime = *static_cast<const LinearComptime*>(comptime_bytes);
   if (comptime.num_weights < 1 || comptime.num_weights > 3) return false;
   for (uint32_t i = 0; i < comptime.num_weights; ++i) {
-    if (!is_packed_linear_dtype(comptime.weight_dtype[i]) && !is_float_linear_dtype(comptime.weight_dtype[i])) return false;
+    if (!is_packed_linear_dtype(comptime.weight_dtype[i]) && !is_float_linear_dtype(comptime.weight_dtype[i]))
+      return false;
   }
   return true;
 }

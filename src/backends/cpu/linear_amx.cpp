@@ -1,7 +1,7 @@
-// Tile layout: A holds 16 tokens of one scale group, B the panel's quads of that group as they lie, C the dot products
-// [16 tokens, 16 rows], which leave through a small buffer because tiles cannot be scaled. The products of the next
-// groups are under way while those of the current ones are scaled and summed.
-// Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBSSD.
+// Tile layout: A holds 16 tokens of one scale group, B the panel's quads of that group as they lie, C the dot
+// products [16 tokens, 16 rows], which leave through a small buffer because tiles cannot be scaled. The
+// products of the next groups are under way while those of the current ones are scaled and summed. Source:
+// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBSSD.
 #include "backends/cpu/linear_amx.h"
 
 #include <algorithm>
@@ -18,8 +18,12 @@
 namespace tattletale::cpu {
 namespace {
 
-constexpr uint64_t align64(uint64_t n) { return (n + 63) & ~uint64_t{63}; }
-constexpr uint64_t num_tiles(uint64_t num_tokens) { return (num_tokens + kTileTokens - 1) / kTileTokens; }
+constexpr uint64_t align64(uint64_t n) {
+  return (n + 63) & ~uint64_t{63};
+}
+constexpr uint64_t num_tiles(uint64_t num_tokens) {
+  return (num_tokens + kTileTokens - 1) / kTileTokens;
+}
 
 std::atomic<bool> disabled{false};
 
@@ -76,7 +80,9 @@ void amx_tile_row(const QuantizedRows& from, uint64_t k, uint64_t t, const Tiled
   }
 }
 
-void disable_linear_amx(bool value) { disabled.store(value, std::memory_order_relaxed); }
+void disable_linear_amx(bool value) {
+  disabled.store(value, std::memory_order_relaxed);
+}
 
 #if defined(__x86_64__)
 
@@ -90,8 +96,9 @@ bool has_linear_amx() {
   return present && !disabled.load(std::memory_order_relaxed);
 }
 
-#pragma clang attribute push(__attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq,fma"))), \
-                             apply_to = function)
+#pragma clang attribute push(                                                            \
+    __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq,fma"))), \
+    apply_to = function)
 
 namespace {
 
@@ -104,8 +111,9 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 8, 16, 4};
 };
 
-// Groups whose products are under way together. Two such batches fill 4 KB; with more, loads would meet unfinished
-// stores whose addresses have the same low 12 bits, which the processor takes for the same address.
+// Groups whose products are under way together. Two such batches fill 4 KB; with more, loads would meet
+// unfinished stores whose addresses have the same low 12 bits, which the processor takes for the same
+// address.
 constexpr uint64_t kBatch = 2;
 
 template <int C, int Group>
@@ -136,8 +144,8 @@ inline void products(const PackedPanel& panel, const int8_t* q, uint64_t g, uint
 
 /// One tile of 16 tokens times one panel.
 template <int Group, bool HasMin>
-void tile_dot(const PackedPanel& panel, const int8_t* q, const float* x_scale, const float* x_sum, uint64_t groups,
-              uint64_t num_tokens, float* acc_out) {
+void tile_dot(const PackedPanel& panel, const int8_t* q, const float* x_scale, const float* x_sum,
+              uint64_t groups, uint64_t num_tokens, float* acc_out) {
   alignas(64) int32_t buffer[2][kBatch * 256];
   __m512 acc[16];
 #pragma clang loop unroll(full)
@@ -175,7 +183,9 @@ void amx_begin() {
   _tile_loadconfig(&config);
 }
 
-void amx_end() { _tile_release(); }
+void amx_end() {
+  _tile_release();
+}
 
 void amx_center_panel(DType dtype, const PackedPanel& panel, uint64_t k) {
   const int offset = group_info(dtype).offset;
@@ -210,7 +220,9 @@ void amx_dot(DType dtype, const PackedPanel& panel, const TiledRows& x, uint64_t
 
 #else  // other processors have no AMX: never called
 
-bool has_linear_amx() { return false; }
+bool has_linear_amx() {
+  return false;
+}
 void amx_begin() {}
 void amx_end() {}
 void amx_center_panel(DType, const PackedPanel&, uint64_t) {}

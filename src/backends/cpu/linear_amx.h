@@ -1,5 +1,5 @@
-// Many tokens at once through AMX tiles: the same integer dot products and the same f32 sums as linear_panel.h
-// describes, hence the same bits, 1.7 to 2.3 times as fast as AVX-512 VNNI.
+// Many tokens at once through AMX tiles: the same integer dot products and the same f32 sums as
+// linear_panel.h describes, hence the same bits, 1.7 to 2.3 times as fast as AVX-512 VNNI.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@ inline constexpr uint32_t kTileTokens = 16;
 /// From this many tokens on a tile, even a partly filled one, beats a vector per token.
 inline constexpr uint64_t kFewestAmxTokens = 8;
 
-/// The int8 view of x in tiles of 16 tokens, so that a tile is one run of memory. Tokens past T hold anything.
+/// The int8 view of x in tiles of 16 tokens, so that a tile is one run of memory. Tokens past T hold
+/// anything.
 struct TiledRows {
   int8_t* q = nullptr;     // [tiles, K / 32, 16, 32]
   float* scale = nullptr;  // [tiles, K / 32, 16]
@@ -39,6 +40,7 @@ void amx_tile_row(const QuantizedRows& from, uint64_t k, uint64_t t, const Tiled
 void amx_center_panel(DType dtype, const PackedPanel& panel, uint64_t k);
 
 /// As LinearIsa::dot, for a centered panel. t0 is a multiple of 16.
-void amx_dot(DType dtype, const PackedPanel& panel, const TiledRows& x, uint64_t k, uint64_t t0, uint64_t t1, float* acc);
+void amx_dot(DType dtype, const PackedPanel& panel, const TiledRows& x, uint64_t k, uint64_t t0, uint64_t t1,
+             float* acc);
 
 }  // namespace tattletale::cpu

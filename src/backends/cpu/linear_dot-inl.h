@@ -72,8 +72,8 @@ HWY_INLINE __m512 dot_group(const __m512i* w, __m512 scale, __m512 min, const To
 }
 
 template <class F, int Tokens>
-HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, uint64_t g0,
-                         uint64_t g1, float* acc_io) {
+HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t,
+                         uint64_t g0, uint64_t g1, float* acc_io) {
   TokenView<F> token[Tokens];
   __m512 acc[Tokens];
   for (int i = 0; i < Tokens; ++i) {
@@ -99,7 +99,8 @@ inline constexpr int kTokenTile = 8;
 /// u * x for 8 rows x 4 numbers, as 16 sums of two.
 template <class F>
 HWY_INLINE __m256i pair_products(__m256i u, __m256i x) {
-  if constexpr (F::kShift == 7) {  // u up to 255 would saturate; |w| * sign(x, w) cannot: 128 * 127 * 2 < 2^15
+  if constexpr (F::kShift ==
+                7) {  // u up to 255 would saturate; |w| * sign(x, w) cannot: 128 * 127 * 2 < 2^15
     const __m256i w = _mm256_xor_si256(u, _mm256_set1_epi8(static_cast<char>(0x80)));
     return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
   } else {
@@ -109,7 +110,10 @@ HWY_INLINE __m256i pair_products(__m256i u, __m256i x) {
 
 /// How many pair sums fit in 16 bits: they are added there before widening.
 template <class F>
-inline constexpr int kPairSums = F::kShift == 7 ? 1 : (32767 / (F::kMaxU * 254) >= 8 ? 8 : 32767 / (F::kMaxU * 254) >= 4 ? 4 : 2);
+inline constexpr int kPairSums = F::kShift == 7 ? 1
+                                                : (32767 / (F::kMaxU * 254) >= 8   ? 8
+                                                   : 32767 / (F::kMaxU * 254) >= 4 ? 4
+                                                                                   : 2);
 
 /// The integer dot products of 8 rows over one group; w steps 64 bytes per 4 numbers.
 template <class F>
@@ -131,8 +135,8 @@ HWY_INLINE __m256i dot_group(const uint8_t* w, const int8_t* q, __m256i idot) {
 }
 
 template <class F, int Tokens>
-HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, uint64_t g0,
-                         uint64_t g1, float* acc_io) {
+HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t,
+                         uint64_t g0, uint64_t g1, float* acc_io) {
   TokenView<F> token[Tokens];
   __m256 acc[Tokens][2];
   for (int i = 0; i < Tokens; ++i) {
@@ -147,7 +151,8 @@ HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint6
       const int8_t* q = token[i].q + g * F::kGroup;
       __m256i start = _mm256_setzero_si256();
       // Signed products need no correction for the offset.
-      if constexpr (!F::kHasMin && F::kShift != 7) start = _mm256_set1_epi32(-(token[i].isum[g] * (1 << F::kShift)));
+      if constexpr (!F::kHasMin && F::kShift != 7)
+        start = _mm256_set1_epi32(-(token[i].isum[g] * (1 << F::kShift)));
       HWY_UNROLL(2)
       for (int half = 0; half < 2; ++half) {
         const __m256i idot = dot_group<F>(w + 32 * half, q, start);
@@ -171,8 +176,8 @@ inline constexpr int kTokenTile = 4;
 #else
 
 template <class F, int Tokens>
-HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t, uint64_t g0,
-                         uint64_t g1, float* acc_io) {
+HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t,
+                         uint64_t g0, uint64_t g1, float* acc_io) {
   namespace hn = hwy::HWY_NAMESPACE;
   const hn::CappedTag<float, 16> d;
   const size_t lanes = hn::Lanes(d);
@@ -193,7 +198,8 @@ HWY_INLINE void dot_tile(const PackedPanel& panel, const QuantizedRows& x, uint6
         auto acc = hn::LoadU(d, acc_io + 16 * i + r);
         const auto value = hn::ConvertTo(d, hn::Load(hn::RebindToSigned<decltype(d)>(), idot + r));
         acc = hn::MulAdd(value, hn::Mul(hn::LoadU(d, panel.scale + (g - g0) * 16 + r), x_scale), acc);
-        if (F::kHasMin) acc = hn::MulAdd(hn::LoadU(d, panel.min + (g - g0) * 16 + r), hn::Set(d, token.sum[g]), acc);
+        if (F::kHasMin)
+          acc = hn::MulAdd(hn::LoadU(d, panel.min + (g - g0) * 16 + r), hn::Set(d, token.sum[g]), acc);
         hn::StoreU(acc, d, acc_io + 16 * i + r);
       }
     }
@@ -204,11 +210,13 @@ inline constexpr int kTokenTile = 4;
 #endif
 
 template <class F>
-void dot_format(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t0, uint64_t t1, float* acc) {
+void dot_format(const PackedPanel& panel, const QuantizedRows& x, uint64_t k, uint64_t t0, uint64_t t1,
+                float* acc) {
   const uint64_t g1 = k / F::kGroup;
   std::memset(acc, 0, (t1 - t0) * 16 * sizeof(float));
   uint64_t t = t0;
-  for (; t + kTokenTile <= t1; t += kTokenTile) dot_tile<F, kTokenTile>(panel, x, k, t, 0, g1, acc + (t - t0) * 16);
+  for (; t + kTokenTile <= t1; t += kTokenTile)
+    dot_tile<F, kTokenTile>(panel, x, k, t, 0, g1, acc + (t - t0) * 16);
   if constexpr (kTokenTile > 4) {
     for (; t + 4 <= t1; t += 4) dot_tile<F, 4>(panel, x, k, t, 0, g1, acc + (t - t0) * 16);
   }

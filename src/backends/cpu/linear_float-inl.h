@@ -1,8 +1,8 @@
 // f32, f16 and bf16 weights times f32 activations, 16 rows at a time.
-// Numerics: one accumulator vector per output element runs along k with fused multiply-adds, then its lanes are
-// summed in a fixed order, then the numbers past the last whole vector are added one by one. The result depends
-// on the vector width of the machine but not on the tile an element is computed in.
-// Per-target header: included once for every Highway target.
+// Numerics: one accumulator vector per output element runs along k with fused multiply-adds, then its lanes
+// are summed in a fixed order, then the numbers past the last whole vector are added one by one. The result
+// depends on the vector width of the machine but not on the tile an element is computed in. Per-target
+// header: included once for every Highway target.
 #if defined(TT_LINEAR_FLOAT_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef TT_LINEAR_FLOAT_INL_H
 #undef TT_LINEAR_FLOAT_INL_H
@@ -62,7 +62,8 @@ struct Bf16Row {
 };
 
 template <class Row, int Rows, int Tokens>
-HWY_INLINE void float_tile(const uint8_t* const* row, const float* x, uint64_t x_stride, uint64_t k, float* acc_out) {
+HWY_INLINE void float_tile(const uint8_t* const* row, const float* x, uint64_t x_stride, uint64_t k,
+                           float* acc_out) {
   const FloatTag d;
   const uint64_t lanes = hn::Lanes(d);
   hn::Vec<FloatTag> acc[Rows][Tokens];
@@ -86,15 +87,16 @@ HWY_INLINE void float_tile(const uint8_t* const* row, const float* x, uint64_t x
   for (int r = 0; r < Rows; ++r) {
     for (int t = 0; t < Tokens; ++t) {
       float sum = hn::GetLane(hn::SumOfLanes(d, acc[r][t]));
-      for (uint64_t j = i; j < k; ++j) sum = __builtin_fmaf(Row::load_one(row[r] + j * Row::kBytes), x[t * x_stride + j], sum);
+      for (uint64_t j = i; j < k; ++j)
+        sum = __builtin_fmaf(Row::load_one(row[r] + j * Row::kBytes), x[t * x_stride + j], sum);
       acc_out[16 * t + r] = sum;
     }
   }
 }
 
 template <class Row>
-void float_panel(const PanelRows& rows, const float* x, uint64_t x_stride, uint64_t k, uint64_t t0, uint64_t t1,
-                 float* acc) {
+void float_panel(const PanelRows& rows, const float* x, uint64_t x_stride, uint64_t k, uint64_t t0,
+                 uint64_t t1, float* acc) {
   uint64_t t = t0;
   for (; t + 4 <= t1; t += 4) {
     for (int r = 0; r < 16; r += 4) {

@@ -5,12 +5,12 @@
 #define HWY_WANT_AVX3_DL 1
 #include "hwy/foreach_target.h"  // must come before highway.h
 
+#include "backends/cpu/cpu_info.h"
 #include "backends/cpu/linear_dot-inl.h"
 #include "backends/cpu/linear_float-inl.h"
 #include "backends/cpu/linear_pack-inl.h"
 #include "backends/cpu/linear_panel.h"
 #include "backends/cpu/linear_unpack-inl.h"
-#include "backends/cpu/cpu_info.h"
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 
@@ -72,7 +72,8 @@ void quantize_row(const float* x, uint64_t k, const QuantizedRows& out, uint64_t
   }
 }
 
-/// Any rows and any machine: row by row into natural order, then four bytes at a time to their place in the panel.
+/// Any rows and any machine: row by row into natural order, then four bytes at a time to their place in the
+/// panel.
 template <class F>
 void pack_block(const PanelRows& rows, uint64_t b, uint8_t* q, float* scale, float* min) {
   constexpr int kGroups = F::kElements / F::kGroup;
@@ -88,10 +89,17 @@ void pack_block(const PanelRows& rows, uint64_t b, uint8_t* q, float* scale, flo
   }
 }
 
-/// Sixteen rows read side by side are more streams than the processor's own prefetcher follows; the rows lie one after
-/// the other, so the next panel is one run of memory. Prefetching may pass the end of a mapping: it never faults.
-HWY_INLINE void prefetch(const uint8_t* begin, const uint8_t* end) {
-  for (const uint8_t* p = begin; p < end; p += 64) __builtin_prefetch(p, 0, 3);
+/// Sixteen rows read side by side are more streams than the processor's own prefetcher follows; the rows lie
+/// one after the other, so the next panel is one run of memory. Prefetching may pass the end of a mapping: it
+/// never faults. A matrix that is larger than any cache is brought only into the second level: fetching it
+/// from memory into the first holds that level's few fill buffers too long (measured on Gemma 3's 170 MiB
+/// head: 10 % faster decoding).
+HWY_INLINE void prefetch(const uint8_t* begin, const uint8_t* end, bool from_memory) {
+  if (from_memory) {
+    for (const uint8_t* p = begin; p < end; p += 64) __builtin_prefetch(p, 0, 2);
+  } else {
+    for (const uint8_t* p = begin; p < end; p += 64) __builtin_prefetch(p, 0, 3);
+  }
 }
 
 /// Unpacks the blocks [b0, b1) of the rows to the panel's beginning.
@@ -104,7 +112,7 @@ HWY_INLINE void pack_blocks(const PanelRows& rows, uint64_t b0, uint64_t b1, con
     float* min = out.min + (b - b0) * kGroups * 16;
     if (rows.next != nullptr) {
       constexpr uint64_t kColumnBytes = kPanelRows * sizeof(typename F::Block);
-      prefetch(rows.next + b * kColumnBytes, rows.next + (b + 1) * kColumnBytes);
+      prefetch(rows.next + b * kColumnBytes, rows.next + (b + 1) * kColumnBytes, rows.from_memory);
     }
 #if HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
     if (rows.stride_bytes != 0) {
@@ -123,8 +131,8 @@ void pack_format(const PanelRows& rows, uint64_t k, const PackedPanel& out) {
 
 /// One token: unpacks a little at a time, to stay in the first-level cache, and continues the sums.
 template <class F>
-void dot_stored_format(const PanelRows& rows, const QuantizedRows& x, uint64_t k, uint64_t t, const PackedPanel& scratch,
-                       float* acc) {
+void dot_stored_format(const PanelRows& rows, const QuantizedRows& x, uint64_t k, uint64_t t,
+                       const PackedPanel& scratch, float* acc) {
   constexpr uint64_t kGroups = F::kElements / F::kGroup;
   constexpr uint64_t kBlocks = F::kElements == 256 ? 1 : 4;
   const uint64_t num_blocks = k / F::kElements;
@@ -215,7 +223,9 @@ const LinearIsa& linear_isa() {
   return *HWY_DYNAMIC_DISPATCH(linear_isa_of_target)();
 }
 
-bool is_packed_linear_dtype(DType dtype) { return dtype >= DType::q4_0; }
+bool is_packed_linear_dtype(DType dtype) {
+  return dtype >= DType::q4_0;
+}
 bool is_float_linear_dtype(DType dtype) {
   return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
 }

@@ -1,7 +1,7 @@
 // Unpacks blocks of 16 consecutive rows straight into panel order (linear_panel.h), for x86 from AVX2 on.
-// Sixteen bytes of each row are loaded side by side and transposed as 4-byte quads while still packed; masks and
-// shifts then work on all rows at once, and so do the scales. linear_unpack-inl.h is the plain version of the same.
-// Per-target header: included once for every Highway target.
+// Sixteen bytes of each row are loaded side by side and transposed as 4-byte quads while still packed; masks
+// and shifts then work on all rows at once, and so do the scales. linear_unpack-inl.h is the plain version of
+// the same. Per-target header: included once for every Highway target.
 #if defined(TT_LINEAR_PACK_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef TT_LINEAR_PACK_INL_H
 #undef TT_LINEAR_PACK_INL_H
@@ -36,11 +36,11 @@ inline constexpr int kVectorRows = HWY_LANES(uint8_t) >= 64 ? 16 : 8;
 
 /// One column of blocks of kVectorRows rows, and where it goes in the panel.
 struct BlockColumn {
-  const uint8_t* base;   // the first row's block
-  uint64_t stride;       // bytes from row to row
+  const uint8_t* base;      // the first row's block
+  uint64_t stride;          // bytes from row to row
   hn::Vec<Signed> offsets;  // of the rows from base
-  uint8_t* q;            // the quads of these rows are 64 bytes apart
-  float* scale;          // 16 floats apart
+  uint8_t* q;               // the quads of these rows are 64 bytes apart
+  float* scale;             // 16 floats apart
   float* min;
 };
 
@@ -69,7 +69,8 @@ struct Quads {
 HWY_INLINE VBytes load_rows(const uint8_t* p, uint64_t stride) {
   const auto* p0 = reinterpret_cast<const __m128i*>(p);
   const auto* p4 = reinterpret_cast<const __m128i*>(p + 4 * stride);
-  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(p0)), _mm_loadu_si128(p4), 1);
+  const __m256i low =
+      _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(p0)), _mm_loadu_si128(p4), 1);
 #if HWY_TARGET == HWY_AVX2
   return VBytes{low};
 #else
@@ -117,7 +118,9 @@ HWY_INLINE VFloats f16_low(VDwords v) {
   return VFloats{_mm512_cvtph_ps(_mm512_cvtepi32_epi16(v.raw))};
 #endif
 }
-HWY_INLINE VFloats f16_high(VDwords v) { return f16_low(hn::ShiftRight<16>(v)); }
+HWY_INLINE VFloats f16_high(VDwords v) {
+  return f16_low(hn::ShiftRight<16>(v));
+}
 
 /// Byte `I` of every dword as a float, unsigned or signed.
 template <int I>
@@ -130,11 +133,15 @@ HWY_INLINE VFloats signed_byte_float(VDwords v) {
   return hn::ConvertTo(Floats(), hn::ShiftRight<24>(hn::BitCast(Signed(), hn::ShiftLeft<24 - 8 * I>(v))));
 }
 
-HWY_INLINE void store_quad(const BlockColumn& c, int quad, VBytes v) { hn::StoreU(v, Bytes(), c.q + 64 * quad); }
+HWY_INLINE void store_quad(const BlockColumn& c, int quad, VBytes v) {
+  hn::StoreU(v, Bytes(), c.q + 64 * quad);
+}
 HWY_INLINE void store_scale(const BlockColumn& c, int group, VFloats v) {
   hn::StoreU(v, Floats(), c.scale + 16 * group);
 }
-HWY_INLINE void store_min(const BlockColumn& c, int group, VFloats v) { hn::StoreU(v, Floats(), c.min + 16 * group); }
+HWY_INLINE void store_min(const BlockColumn& c, int group, VFloats v) {
+  hn::StoreU(v, Floats(), c.min + 16 * group);
+}
 
 /// Calls body.template operator()<I>() for I in [0, N).
 template <int N, class Body, int... I>
@@ -146,12 +153,16 @@ HWY_INLINE void unrolled(Body&& body) {
   }
 }
 
-HWY_INLINE VBytes low_nibbles(VBytes v) { return hn::And(v, hn::Set(Bytes(), uint8_t{15})); }
-HWY_INLINE VBytes high_nibbles(VBytes v) { return low_nibbles(shift_right<4>(v)); }
+HWY_INLINE VBytes low_nibbles(VBytes v) {
+  return hn::And(v, hn::Set(Bytes(), uint8_t{15}));
+}
+HWY_INLINE VBytes high_nibbles(VBytes v) {
+  return low_nibbles(shift_right<4>(v));
+}
 
 HWY_INLINE VBytes iq4_lookup(VBytes index) {
-  alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                     129, 141, 153, 166, 181, 197, 217, 241};  // kIq4Values + 128
+  alignas(16) static constexpr uint8_t kTable[16] = {1,   24,  45,  63,  79,  93,  106, 118, 129,
+                                                     141, 153, 166, 181, 197, 217, 241};  // kIq4Values + 128
   return hn::TableLookupBytes(hn::LoadDup128(Bytes(), kTable), index);
 }
 
@@ -189,7 +200,8 @@ HWY_INLINE void pack_k4_scales(const BlockColumn& c) {
   const VDwords dd = load_dwords(c, 0);
   const VFloats d = f16_low(dd), dmin = hn::Neg(f16_high(dd));
   const VDwords s0 = load_dwords(c, 4), s1 = load_dwords(c, 8), s2 = load_dwords(c, 12);
-  const auto six = hn::Set(Dwords(), 0x3f3f3f3fu), low = hn::Set(Dwords(), 0x0f0f0f0fu), top = hn::Set(Dwords(), 0x30303030u);
+  const auto six = hn::Set(Dwords(), 0x3f3f3f3fu), low = hn::Set(Dwords(), 0x0f0f0f0fu),
+             top = hn::Set(Dwords(), 0x30303030u);
   const VDwords scales[2] = {hn::And(s0, six), hn::Or(hn::And(s2, low), hn::And(hn::ShiftRight<2>(s0), top))};
   const VDwords mins[2] = {hn::And(s1, six),
                            hn::Or(hn::And(hn::ShiftRight<4>(s2), low), hn::And(hn::ShiftRight<2>(s1), top))};
@@ -247,7 +259,8 @@ struct PackColumn<Format<DType::q8_0>> {
     store_scale(c, 0, f16_low(load_dwords(c, 0)));
     for (int s = 0; s < 2; ++s) {
       const Quads quads = load_quads(c, 2 + 16 * s);
-      for (int j = 0; j < 4; ++j) store_quad(c, 4 * s + j, hn::Xor(quads.t[j], hn::Set(Bytes(), uint8_t{0x80})));
+      for (int j = 0; j < 4; ++j)
+        store_quad(c, 4 * s + j, hn::Xor(quads.t[j], hn::Set(Bytes(), uint8_t{0x80})));
     }
   }
 };
@@ -290,7 +303,8 @@ struct PackColumn<Format<DType::q5_k>> {
       unrolled<4>([&]<int Pair>() {
         const Quads quads = load_quads(c, 48 + 32 * Pair + 16 * s);
         for (int j = 0; j < 4; ++j) {
-          const VBytes bit0 = move_bits<2 * Pair, 4>(fifth.t[j], 16), bit1 = move_bits<2 * Pair + 1, 4>(fifth.t[j], 16);
+          const VBytes bit0 = move_bits<2 * Pair, 4>(fifth.t[j], 16),
+                       bit1 = move_bits<2 * Pair + 1, 4>(fifth.t[j], 16);
           store_quad(c, 16 * Pair + 4 * s + j, hn::Or(low_nibbles(quads.t[j]), bit0));
           store_quad(c, 16 * Pair + 8 + 4 * s + j, hn::Or(high_nibbles(quads.t[j]), bit1));
         }
@@ -312,8 +326,10 @@ struct PackColumn<Format<DType::q6_k>> {
         for (int odd = 0; odd < 2; ++odd) {  // planes odd and odd + 2 share the bytes of ql
           const Quads low = load_quads(c, 64 * h + 32 * odd + 16 * s);
           for (int j = 0; j < 4; ++j) {
-            const VBytes high0 = odd == 0 ? move_bits<0, 4>(high.t[j], 0x30) : move_bits<2, 4>(high.t[j], 0x30);
-            const VBytes high2 = odd == 0 ? move_bits<4, 4>(high.t[j], 0x30) : move_bits<6, 4>(high.t[j], 0x30);
+            const VBytes high0 =
+                odd == 0 ? move_bits<0, 4>(high.t[j], 0x30) : move_bits<2, 4>(high.t[j], 0x30);
+            const VBytes high2 =
+                odd == 0 ? move_bits<4, 4>(high.t[j], 0x30) : move_bits<6, 4>(high.t[j], 0x30);
             store_quad(c, 32 * h + 8 * odd + 4 * s + j, hn::Or(low_nibbles(low.t[j]), high0));
             store_quad(c, 32 * h + 8 * (odd + 2) + 4 * s + j, hn::Or(high_nibbles(low.t[j]), high2));
           }
@@ -340,7 +356,8 @@ struct PackColumn<Format<DType::q2_k>> {
       for (int s = 0; s < 2; ++s) {
         const Quads quads = load_quads(c, 16 + 32 * h + 16 * s);
         unrolled<4>([&]<int P>() {
-          for (int j = 0; j < 4; ++j) store_quad(c, 32 * h + 8 * P + 4 * s + j, move_bits<2 * P, 0>(quads.t[j], 3));
+          for (int j = 0; j < 4; ++j)
+            store_quad(c, 32 * h + 8 * P + 4 * s + j, move_bits<2 * P, 0>(quads.t[j], 3));
         });
       }
     }
@@ -353,7 +370,8 @@ struct PackColumn<Format<DType::q3_k>> {
     const VDwords s0 = load_dwords(c, 96), s1 = load_dwords(c, 100), s2 = load_dwords(c, 104);
     unrolled<4>([&]<int V>() {
       const VDwords source = V % 2 == 0 ? s0 : s1;
-      const VDwords four = hn::And(V < 2 ? source : hn::ShiftRight<4>(source), hn::Set(Dwords(), 0x0f0f0f0fu));
+      const VDwords four =
+          hn::And(V < 2 ? source : hn::ShiftRight<4>(source), hn::Set(Dwords(), 0x0f0f0f0fu));
       const VDwords two = hn::And(hn::ShiftRight<2 * V>(s2), hn::Set(Dwords(), 0x03030303u));
       const VDwords six = hn::Or(four, hn::ShiftLeft<4>(two));
       unrolled<4>([&]<int I>() {
@@ -366,7 +384,8 @@ struct PackColumn<Format<DType::q3_k>> {
         const Quads quads = load_quads(c, 32 + 32 * H + 16 * s);
         unrolled<4>([&]<int P>() {
           for (int j = 0; j < 4; ++j) {
-            const VBytes low = move_bits<2 * P, 0>(quads.t[j], 3), high = move_bits<4 * H + P, 2>(mask.t[j], 4);
+            const VBytes low = move_bits<2 * P, 0>(quads.t[j], 3),
+                         high = move_bits<4 * H + P, 2>(mask.t[j], 4);
             store_quad(c, 32 * H + 8 * P + 4 * s + j, hn::Or(low, high));
           }
         });
@@ -377,10 +396,12 @@ struct PackColumn<Format<DType::q3_k>> {
 
 /// Block column `b` of 16 rows that lie `stride` bytes apart.
 template <class F>
-HWY_INLINE void pack_column(const uint8_t* row0, uint64_t stride, uint64_t b, uint8_t* q, float* scale, float* min) {
+HWY_INLINE void pack_column(const uint8_t* row0, uint64_t stride, uint64_t b, uint8_t* q, float* scale,
+                            float* min) {
   const auto offsets = hn::Mul(hn::Iota(Signed(), 0), hn::Set(Signed(), static_cast<int32_t>(stride)));
   for (int r = 0; r < 16; r += kVectorRows) {
-    PackColumn<F>::run({row0 + r * stride + b * sizeof(typename F::Block), stride, offsets, q + 4 * r, scale + r, min + r});
+    PackColumn<F>::run(
+        {row0 + r * stride + b * sizeof(typename F::Block), stride, offsets, q + 4 * r, scale + r, min + r});
   }
 }
 

@@ -1,8 +1,9 @@
 // paged_attention on the CPU: cuts a ragged batch into work items and folds their parts together.
 //
-// An item is a run of queries of one sequence with all heads of one kv head. With enough items, threads take whole
-// items. With few (a decode step, a long context), the parts of each item are shared out as well: in rounds, every
-// thread computes parts into shared memory, then the parts are folded in order. Both ways do the same arithmetic.
+// An item is a run of queries of one sequence with all heads of one kv head. With enough items, threads take
+// whole items. With few (a decode step, a long context), the parts of each item are shared out as well: in
+// rounds, every thread computes parts into shared memory, then the parts are folded in order. Both ways do
+// the same arithmetic.
 #include "kernels/paged_attention.h"
 
 #include <algorithm>
@@ -14,8 +15,9 @@
 namespace tattletale::cpu {
 namespace {
 
-// Tiles take bf16, so an f16 cache has to be split or rounded on the way: prefill gains (2.6 times as fast), but a
-// decode step, which looks at each key once, loses as much. A bf16 cache gains in prefill and loses little.
+// Tiles take bf16, so an f16 cache has to be split or rounded on the way: prefill gains (2.6 times as fast),
+// but a decode step, which looks at each key once, loses as much. A bf16 cache gains in prefill and loses
+// little.
 constexpr bool kTilesForF16 = false;
 
 const AttentionMath& math_for(DType kv_dtype) {
@@ -24,13 +26,15 @@ const AttentionMath& math_for(DType kv_dtype) {
   return amx != nullptr ? *amx : attention_math_f32();
 }
 
-uint64_t align_64(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+uint64_t align_64(uint64_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
 
 /// How a launch is cut up; depends on comptime, params and threads only, as scratch does.
 struct Plan {
-  uint32_t group = 0;         // query heads per kv head
-  uint32_t item_tokens = 0;   // queries per item, at most
-  uint32_t max_rows = 0;      // rows per item, at most
+  uint32_t group = 0;        // query heads per kv head
+  uint32_t item_tokens = 0;  // queries per item, at most
+  uint32_t max_rows = 0;     // rows per item, at most
   uint32_t row_floats = 0;
   uint32_t split_items = 0;   // below this many items, parts are shared out too
   uint32_t round_parts = 0;   // parts per round then
@@ -46,9 +50,9 @@ struct Plan {
     split_items = num_threads > 1 ? 4 * num_threads : 0;
     round_parts = (max_rows <= 16 ? 16 : 4) * num_threads;
     slot_bytes = align_64(uint64_t{max_rows} * row_floats * 4) + 2 * align_64(uint64_t{max_rows} * 4);
-    thread_bytes = 2 * slot_bytes                                    // the part's result, the item's running result
-                   + align_64(uint64_t{max_rows} * row_floats * 4)   // queries
-                   + 2 * align_64(uint64_t{max_rows} * 4)            // visible keys
+    thread_bytes = 2 * slot_bytes  // the part's result, the item's running result
+                   + align_64(uint64_t{max_rows} * row_floats * 4)  // queries
+                   + 2 * align_64(uint64_t{max_rows} * 4)           // visible keys
                    + align_64(math.scratch_bytes(max_rows, row_floats));
   }
   uint64_t total_bytes(uint32_t num_threads) const {
@@ -76,7 +80,7 @@ struct RowResults {
 
 struct Item {
   const BatchSequence* sequence = nullptr;
-  uint32_t first = 0;       // its first query, counted in the sequence's chunk
+  uint32_t first = 0;  // its first query, counted in the sequence's chunk
   uint32_t num_tokens = 0;
   uint32_t kv_head = 0;
   uint32_t first_position = 0;
@@ -270,7 +274,8 @@ class Attention {
       while (wanted < seen && wanted < end) {
         if (!loaded) load_queries(item);
         loaded = true;
-        compute_part(item, item.first_part + static_cast<uint32_t>(wanted - first), round_slot(wanted - begin));
+        compute_part(item, item.first_part + static_cast<uint32_t>(wanted - first),
+                     round_slot(wanted - begin));
         wanted = launch_.team.take(1) - counter_base + begin;
       }
     });
@@ -316,12 +321,13 @@ class Attention {
 
 uint64_t scratch_bytes(const void* comptime, const void* params, uint32_t num_threads) {
   const DType kv_dtype = static_cast<const PagedAttentionComptime*>(comptime)->kv_dtype;
-  return Plan(kv_dtype, *static_cast<const PagedAttentionParams*>(params), num_threads).total_bytes(num_threads);
+  return Plan(kv_dtype, *static_cast<const PagedAttentionParams*>(params), num_threads)
+      .total_bytes(num_threads);
 }
 
 void run(const Launch& launch) {
-  const Plan plan(launch.comptime_as<PagedAttentionComptime>().kv_dtype, launch.params_as<PagedAttentionParams>(),
-                  launch.team.num_threads);
+  const Plan plan(launch.comptime_as<PagedAttentionComptime>().kv_dtype,
+                  launch.params_as<PagedAttentionParams>(), launch.team.num_threads);
   Attention(launch, plan).run();
 }
 

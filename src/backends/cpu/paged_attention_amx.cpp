@@ -1,12 +1,12 @@
 // Attention over one part of the keys on AMX tiles, for f16 and bf16 caches.
 //
 // A product with f32-like accuracy is made of bf16 products of high and low halves: a query is q_high + q_low
-// (16 bits), an f16 key is exactly k_high + k_low, a bf16 key is k_high. Scores take every product but low by low.
-// Probabilities against a bf16 cache are p_high + p_low; against an f16 cache probabilities and values are rounded
-// to bf16 once each, so an output is within 2^-8 of the largest value's size.
+// (16 bits), an f16 key is exactly k_high + k_low, a bf16 key is k_high. Scores take every product but low by
+// low. Probabilities against a bf16 cache are p_high + p_low; against an f16 cache probabilities and values
+// are rounded to bf16 once each, so an output is within 2^-8 of the largest value's size.
 //
-// A tile instruction gives each output element the same sum whichever operand is called left, so the two forms
-// below, few rows (keys as left operand, as they lie) and many rows (keys turned), agree bit for bit.
+// A tile instruction gives each output element the same sum whichever operand is called left, so the two
+// forms below, few rows (keys as left operand, as they lie) and many rows (keys turned), agree bit for bit.
 // Tile arithmetic: Intel 64 manual, TDPBF16PS: two chains over even and odd k, added, then added to the tile.
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,8 @@
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
 
-#define TT_AMX_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")))
+#define TT_AMX_TARGET \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")))
 #define TT_AMX TT_AMX_TARGET __attribute__((noinline))
 #define TT_AMX_INLINE TT_AMX_TARGET inline __attribute__((always_inline))
 
@@ -28,7 +29,7 @@ namespace {
 constexpr uint32_t kTileRows = 16;
 constexpr uint32_t kTileElements = 512;  // bf16 numbers in a tile: 16 rows of 32
 constexpr uint32_t kTileRowBytes = 64;
-constexpr uint32_t kBlockRows = 32;      // rows of queries done together
+constexpr uint32_t kBlockRows = 32;  // rows of queries done together
 constexpr float kLog2e = 1.44269504088896341f;
 constexpr float kLn2 = 0.69314718055994531f;
 
@@ -42,8 +43,9 @@ struct alignas(64) TileConfig {
 
 /// What a thread works in, carved from its scratch.
 struct Workspace {
-  uint32_t padded_dim = 0;    // head_dim rounded up to 32
-  uint16_t* q_high = nullptr;  // [rows rounded up to 32, padded_dim]; turned, [padded_dim / 2, 16, 2], for few rows
+  uint32_t padded_dim = 0;  // head_dim rounded up to 32
+  uint16_t* q_high =
+      nullptr;  // [rows rounded up to 32, padded_dim]; turned, [padded_dim / 2, 16, 2], for few rows
   uint16_t* q_low = nullptr;
   uint16_t* k_high = nullptr;  // few rows: [256, padded_dim]; many: turned tiles [256 / 16, padded_dim / 32]
   uint16_t* k_low = nullptr;
@@ -54,7 +56,8 @@ struct Workspace {
 
   static uint64_t elements(uint32_t max_rows, uint32_t padded_dim) {
     const uint64_t rows = (max_rows + kBlockRows - 1) / kBlockRows * kBlockRows;
-    return 2 * rows * padded_dim + uint64_t{3} * kPartKeys * padded_dim + uint64_t{4} * kBlockRows * kPartKeys;
+    return 2 * rows * padded_dim + uint64_t{3} * kPartKeys * padded_dim +
+           uint64_t{4} * kBlockRows * kPartKeys;
   }
   Workspace(std::byte* memory, uint32_t num_rows, uint32_t head_dim) : padded_dim((head_dim + 31) / 32 * 32) {
     const uint64_t rows = (num_rows + kBlockRows - 1) / kBlockRows * kBlockRows;
@@ -82,14 +85,20 @@ TT_AMX_INLINE Halves split(__m512 a, __m512 b) {
   return {reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b_high, a_high)), reinterpret_cast<__m512i>(low)};
 }
 
-TT_AMX_INLINE __mmask32 mask_of(uint32_t count) { return count >= 32 ? ~0u : (1u << count) - 1; }
+TT_AMX_INLINE __mmask32 mask_of(uint32_t count) {
+  return count >= 32 ? ~0u : (1u << count) - 1;
+}
 
 /// Up to 32 stored 16-bit numbers; those past `count` are zero.
 TT_AMX_INLINE __m512i load_16_bit(const std::byte* p, uint32_t count) {
   return _mm512_maskz_loadu_epi16(mask_of(count), p);
 }
-TT_AMX_INLINE __m512 low_half_f32(__m512i f16) { return _mm512_cvtph_ps(_mm512_castsi512_si256(f16)); }
-TT_AMX_INLINE __m512 high_half_f32(__m512i f16) { return _mm512_cvtph_ps(_mm512_extracti64x4_epi64(f16, 1)); }
+TT_AMX_INLINE __m512 low_half_f32(__m512i f16) {
+  return _mm512_cvtph_ps(_mm512_castsi512_si256(f16));
+}
+TT_AMX_INLINE __m512 high_half_f32(__m512i f16) {
+  return _mm512_cvtph_ps(_mm512_extracti64x4_epi64(f16, 1));
+}
 
 /// Turns 16 rows of 16 32-bit numbers.
 TT_AMX_INLINE void transpose_16x16(__m512i r[16]) {
@@ -131,7 +140,8 @@ TT_AMX void prepare_queries(const AttentionPart& part, const Workspace& w, bool 
       Halves halves{_mm512_setzero_si512(), _mm512_setzero_si512()};
       if (r < part.num_rows) {
         const float* q = part.q + uint64_t{r} * part.row_floats + d;
-        halves = split(_mm512_loadu_ps(q), d + 16 < part.row_floats ? _mm512_loadu_ps(q + 16) : _mm512_setzero_ps());
+        halves = split(_mm512_loadu_ps(q),
+                       d + 16 < part.row_floats ? _mm512_loadu_ps(q + 16) : _mm512_setzero_ps());
       }
       if (few) {
         high[r] = halves.high;
@@ -163,7 +173,8 @@ TT_AMX void prepare_key_rows(const AttentionPart& part, const Workspace& w, uint
     for (uint32_t d = 0; d < w.padded_dim; d += 32) {
       const Halves halves = load_key(part, row, d);
       _mm512_store_si512(w.k_high + uint64_t{j} * w.padded_dim + d, halves.high);
-      if (part.kv_dtype != DType::bf16) _mm512_store_si512(w.k_low + uint64_t{j} * w.padded_dim + d, halves.low);
+      if (part.kv_dtype != DType::bf16)
+        _mm512_store_si512(w.k_low + uint64_t{j} * w.padded_dim + d, halves.low);
     }
   }
 }
@@ -199,14 +210,16 @@ TT_AMX_INLINE __m512i load_value(const AttentionPart& part, const std::byte* row
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high_half_f32(bits), low_half_f32(bits)));
 }
 
-/// Values in pairs of keys. Of 32 dimensions, the first tile holds quads 0, 2, 4, 6 and the second 1, 3, 5, 7: the
-/// order in which the interleaving instructions leave them; store_out puts it right. Keys outside are zero.
+/// Values in pairs of keys. Of 32 dimensions, the first tile holds quads 0, 2, 4, 6 and the second 1, 3, 5,
+/// 7: the order in which the interleaving instructions leave them; store_out puts it right. Keys outside are
+/// zero.
 TT_AMX void prepare_values(const AttentionPart& part, const Workspace& w, uint32_t begin, uint32_t end) {
   const uint64_t row_bytes = uint64_t{part.head_dim} * 2;
   const std::byte* rows = nullptr;  // of the 16 keys that j is among
   for (uint32_t j = begin / 32 * 32; j < (end + 31) / 32 * 32; j += 2) {
     const uint32_t first = j / kTileRows * kTileRows;
-    if (j == first) rows = first + kTileRows > begin && first < end ? part.v_pages + part.key_offset_bytes(first) : nullptr;
+    if (j == first)
+      rows = first + kTileRows > begin && first < end ? part.v_pages + part.key_offset_bytes(first) : nullptr;
     const std::byte* even = j >= begin && j < end ? rows + (j - first) * row_bytes : nullptr;
     const std::byte* odd = j + 1 >= begin && j + 1 < end ? rows + (j + 1 - first) * row_bytes : nullptr;
     for (uint32_t d = 0; d < w.padded_dim; d += 32) {
@@ -219,8 +232,8 @@ TT_AMX void prepare_values(const AttentionPart& part, const Workspace& w, uint32
   }
 }
 
-/// Scores of up to 16 rows against 64 keys from `first` (32 when kTiles is 2): keys as left operand. k_stride in
-/// bytes. Results are turned into rows of w.scores.
+/// Scores of up to 16 rows against 64 keys from `first` (32 when kTiles is 2): keys as left operand. k_stride
+/// in bytes. Results are turned into rows of w.scores.
 template <int kTiles>
 TT_AMX_INLINE void few_scores(const AttentionPart& part, const Workspace& w, const std::byte* const k_high[4],
                               const std::byte* const k_low[4], uint64_t k_stride, uint32_t first) {
@@ -232,11 +245,11 @@ TT_AMX_INLINE void few_scores(const AttentionPart& part, const Workspace& w, con
   for (uint32_t d = 0; d < w.padded_dim; d += 32) {
     _tile_loadd(6, w.q_high + uint64_t{d} * kTileRows, kTileRowBytes);
     _tile_loadd(7, w.q_low + uint64_t{d} * kTileRows, kTileRowBytes);
-#define TT_HIGH(c, a)                                        \
+#define TT_HIGH(c, a)                                    \
   _tile_loadd(a, k_high[c] + uint64_t{d} * 2, k_stride); \
-  _tile_dpbf16ps(c, a, 6);                                   \
+  _tile_dpbf16ps(c, a, 6);                               \
   _tile_dpbf16ps(c, a, 7);
-#define TT_LOW(c, a)                                        \
+#define TT_LOW(c, a)                                    \
   _tile_loadd(a, k_low[c] + uint64_t{d} * 2, k_stride); \
   _tile_dpbf16ps(c, a, 6);
     TT_HIGH(0, 4)
@@ -261,10 +274,12 @@ TT_AMX_INLINE void few_scores(const AttentionPart& part, const Workspace& w, con
   _tile_stored(1, turned[1], kTileRowBytes);
   if (kTiles > 2) _tile_stored(2, turned[2], kTileRowBytes);
   if (kTiles > 2) _tile_stored(3, turned[3], kTileRowBytes);
-  const __m512i column = _mm512_mullo_epi32(_mm512_set1_epi32(16), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const __m512i column = _mm512_mullo_epi32(
+      _mm512_set1_epi32(16), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
   for (int t = 0; t < kTiles; ++t) {
     for (uint32_t r = 0; r < part.num_rows; ++r) {
-      _mm512_store_ps(w.scores + r * kPartKeys + first + 16 * t, _mm512_i32gather_ps(column, turned[t] + r, 4));
+      _mm512_store_ps(w.scores + r * kPartKeys + first + 16 * t,
+                      _mm512_i32gather_ps(column, turned[t] + r, 4));
     }
   }
 }
@@ -286,7 +301,8 @@ TT_AMX void score_few(const AttentionPart& part, const Workspace& w, uint32_t be
       // Tiles outside stand in for by one inside; their scores are masked.
       const uint32_t j = std::clamp(first + t * kTileRows, tile_begin, tile_end - kTileRows);
       const uint64_t at = uint64_t{j} * w.padded_dim;
-      high[t] = direct ? part.k_pages + part.key_offset_bytes(j) : reinterpret_cast<const std::byte*>(w.k_high + at);
+      high[t] = direct ? part.k_pages + part.key_offset_bytes(j)
+                       : reinterpret_cast<const std::byte*>(w.k_high + at);
       if (part.kv_dtype != DType::bf16) low[t] = reinterpret_cast<const std::byte*>(w.k_low + at);
     }
     if (count == 4) {
@@ -299,7 +315,8 @@ TT_AMX void score_few(const AttentionPart& part, const Workspace& w, uint32_t be
 }
 
 /// Scores of 32 rows from `row` against keys [begin, end), both multiples of 32.
-TT_AMX void score_many(const AttentionPart& part, const Workspace& w, uint32_t row, uint32_t begin, uint32_t end) {
+TT_AMX void score_many(const AttentionPart& part, const Workspace& w, uint32_t row, uint32_t begin,
+                       uint32_t end) {
   const uint64_t q_stride = uint64_t{w.padded_dim} * 2;
   const uint64_t second = uint64_t{kTileRows} * w.padded_dim;  // the next tile of rows or keys
   const uint16_t* q_high = w.q_high + uint64_t{row} * w.padded_dim;
@@ -344,7 +361,8 @@ TT_AMX void score_many(const AttentionPart& part, const Workspace& w, uint32_t r
   }
 }
 
-/// 2^x for x <= 0, exactly 0 below -126 (denormal results would be slow) and 1 at 0; relative error below 4e-5, or 3e-7 when kFine.
+/// 2^x for x <= 0, exactly 0 below -126 (denormal results would be slow) and 1 at 0; relative error below
+/// 4e-5, or 3e-7 when kFine.
 template <bool kFine>
 TT_AMX_INLINE __m512 exp2_nonpositive(__m512 x) {
   const __m512 lowest = _mm512_set1_ps(-126.0f);
@@ -368,11 +386,11 @@ TT_AMX_INLINE __m512 exp2_nonpositive(__m512 x) {
   return _mm512_castsi512_ps(_mm512_maskz_add_epi32(normal, _mm512_castps_si512(sum), shifted));
 }
 
-/// The softmax of one row of scores (in units of log 2) over keys [first, end), zero elsewhere in [begin, stop),
-/// multiples of 32; as bf16 high halves and, for a bf16 cache, low halves.
+/// The softmax of one row of scores (in units of log 2) over keys [first, end), zero elsewhere in [begin,
+/// stop), multiples of 32; as bf16 high halves and, for a bf16 cache, low halves.
 template <bool kFine>
 TT_AMX void softmax_row(float* scores, uint32_t first, uint32_t end, uint32_t begin, uint32_t stop,
-                               uint16_t* p_high, uint16_t* p_low, float& max_out, float& sum_out) {
+                        uint16_t* p_high, uint16_t* p_low, float& max_out, float& sum_out) {
   if (first > begin) std::fill(scores + begin, scores + first, -INFINITY);
   if (end < stop) std::fill(scores + end, scores + stop, -INFINITY);
   __m512 even_max = _mm512_set1_ps(kLowestScore);
@@ -403,7 +421,8 @@ TT_AMX void softmax_row(float* scores, uint32_t first, uint32_t end, uint32_t be
 }
 
 /// Writes 16 rows of 32 dimensions from the two tiles that prepare_values' order gave.
-TT_AMX_INLINE void store_out(const float (&tiles)[2][256], const AttentionPart& part, uint32_t row, uint32_t d) {
+TT_AMX_INLINE void store_out(const float (&tiles)[2][256], const AttentionPart& part, uint32_t row,
+                             uint32_t d) {
   const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
   const __m512i back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
   const uint32_t rows = std::min(kTileRows, part.num_rows - row);
@@ -412,14 +431,15 @@ TT_AMX_INLINE void store_out(const float (&tiles)[2][256], const AttentionPart& 
     const __m512d b = _mm512_load_pd(&tiles[1][r * 16]);
     float* out = part.out + uint64_t{row + r} * part.row_floats + d;
     _mm512_storeu_ps(out, _mm512_castpd_ps(_mm512_permutex2var_pd(a, front, b)));
-    if (d + 16 < part.row_floats) _mm512_storeu_ps(out + 16, _mm512_castpd_ps(_mm512_permutex2var_pd(a, back, b)));
+    if (d + 16 < part.row_floats)
+      _mm512_storeu_ps(out + 16, _mm512_castpd_ps(_mm512_permutex2var_pd(a, back, b)));
   }
 }
 
 /// out rows [row, row + 32) = p v over keys [begin, end), multiples of 32. Without kTwo only 16 rows.
 template <bool kTwo>
 TT_AMX void weighted_sums(const AttentionPart& part, const Workspace& w, uint32_t row, uint32_t begin,
-                                 uint32_t end) {
+                          uint32_t end) {
   const bool fine = part.kv_dtype == DType::bf16;
   constexpr uint32_t kPStride = kPartKeys * 2;
   for (uint32_t d = 0; d < w.padded_dim; d += 32) {
@@ -494,9 +514,11 @@ TT_AMX void attend_block(const AttentionPart& part, const Workspace& w, uint32_t
       if (begin < end) std::fill(p_high + block_begin, p_high + block_end, uint16_t{0});
       if (begin < end) std::fill(p_low + block_begin, p_low + block_end, uint16_t{0});
     } else if (part.kv_dtype == DType::bf16) {
-      softmax_row<true>(w.scores + r * kPartKeys, first, last, block_begin, block_end, p_high, p_low, max, sum);
+      softmax_row<true>(w.scores + r * kPartKeys, first, last, block_begin, block_end, p_high, p_low, max,
+                        sum);
     } else {
-      softmax_row<false>(w.scores + r * kPartKeys, first, last, block_begin, block_end, p_high, p_low, max, sum);
+      softmax_row<false>(w.scores + r * kPartKeys, first, last, block_begin, block_end, p_high, p_low, max,
+                         sum);
     }
   }
   if (begin >= end) return;
@@ -524,7 +546,8 @@ TT_AMX void compute(const AttentionPart& part) {
     if (!few) prepare_key_tiles(part, w, begin, end);
     prepare_values(part, w, begin, end);
   }
-  for (uint32_t row = 0; row < part.num_rows; row += few ? kTileRows : kBlockRows) attend_block(part, w, row, few);
+  for (uint32_t row = 0; row < part.num_rows; row += few ? kTileRows : kBlockRows)
+    attend_block(part, w, row, few);
   _tile_release();
 }
 
@@ -545,7 +568,9 @@ const AttentionMath* attention_math_amx() {
 #else
 
 namespace tattletale::cpu {
-const AttentionMath* attention_math_amx() { return nullptr; }
+const AttentionMath* attention_math_amx() {
+  return nullptr;
+}
 }  // namespace tattletale::cpu
 
 #endif

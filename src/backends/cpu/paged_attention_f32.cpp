@@ -1,6 +1,6 @@
-// Attention over one part of the keys in f32: dot products with lanes along the head dimension, four keys at a
-// time; weighted sums of values with lanes along the head dimension, keys in order. A row's arithmetic is the
-// same whether it is computed alone (decode) or in a block of rows (prefill).
+// Attention over one part of the keys in f32: dot products with lanes along the head dimension, four keys at
+// a time; weighted sums of values with lanes along the head dimension, keys in order. A row's arithmetic is
+// the same whether it is computed alone (decode) or in a block of rows (prefill).
 #include <algorithm>
 #include <cmath>
 
@@ -88,8 +88,9 @@ void dot_run(const float* q, uint32_t q_stride, const T* k, uint32_t key_stride,
 
 /// out[r][0 .. kVectors lanes) += sum_j weights[r][j] * v[j], keys in order.
 template <uint32_t kRows, uint32_t kVectors, class T>
-HWY_INLINE void weighted_sum_block(const float* HWY_RESTRICT weights, const T* HWY_RESTRICT v, uint32_t value_stride,
-                                   uint32_t num_keys, float* HWY_RESTRICT out, uint32_t row_floats) {
+HWY_INLINE void weighted_sum_block(const float* HWY_RESTRICT weights, const T* HWY_RESTRICT v,
+                                   uint32_t value_stride, uint32_t num_keys, float* HWY_RESTRICT out,
+                                   uint32_t row_floats) {
   const F32 df;
   const uint32_t lanes = static_cast<uint32_t>(hn::Lanes(df));
   V sum[kRows][kVectors];
@@ -118,12 +119,14 @@ void weighted_sum_run(const float* weights, const T* v, uint32_t value_stride, u
   for (; d + kVectors * lanes <= n; d += kVectors * lanes) {
     weighted_sum_block<kRows, kVectors>(weights, v + d, value_stride, num_keys, out + d, row_floats);
   }
-  for (; d < n; d += lanes) weighted_sum_block<kRows, 1>(weights, v + d, value_stride, num_keys, out + d, row_floats);
+  for (; d < n; d += lanes)
+    weighted_sum_block<kRows, 1>(weights, v + d, value_stride, num_keys, out + d, row_floats);
 }
 
-/// Turns scores [first, end) of a row into exp(score - max), zero elsewhere in [0, padded_end); returns max, sum.
-void softmax_row(float* scores, uint32_t first, uint32_t end, uint32_t begin, uint32_t padded_end, float& max_out,
-                 float& sum_out) {
+/// Turns scores [first, end) of a row into exp(score - max), zero elsewhere in [0, padded_end); returns max,
+/// sum.
+void softmax_row(float* scores, uint32_t first, uint32_t end, uint32_t begin, uint32_t padded_end,
+                 float& max_out, float& sum_out) {
   const F32 df;
   const uint32_t lanes = static_cast<uint32_t>(hn::Lanes(df));
   std::fill(scores + begin, scores + first, -INFINITY);
@@ -143,7 +146,8 @@ void softmax_row(float* scores, uint32_t first, uint32_t end, uint32_t begin, ui
 
 /// Keys or values [begin, end) of the part as f32 rows of row_floats, zero past head_dim.
 template <class T>
-void widen_tile(const AttentionPart& part, const std::byte* pages, uint32_t begin, uint32_t end, float* tile) {
+void widen_tile(const AttentionPart& part, const std::byte* pages, uint32_t begin, uint32_t end,
+                float* tile) {
   const F32 df;
   const uint32_t lanes = static_cast<uint32_t>(hn::Lanes(df));
   for (uint32_t j = begin; j < end; ++j) {
@@ -162,9 +166,11 @@ void widen_tile(const AttentionPart& part, const std::byte* pages, uint32_t begi
   }
 }
 
-/// A block of kRows rows, from `row` on, against the part. `run(begin, end, ...)` hands out stretches of keys.
+/// A block of kRows rows, from `row` on, against the part. `run(begin, end, ...)` hands out stretches of
+/// keys.
 template <uint32_t kRows, class T, class Runs>
-void attend_rows(const AttentionPart& part, uint32_t row, uint32_t padded_dim, float* scores, const Runs& runs) {
+void attend_rows(const AttentionPart& part, uint32_t row, uint32_t padded_dim, float* scores,
+                 const Runs& runs) {
   const uint32_t lanes = static_cast<uint32_t>(hn::Lanes(F32()));
   const uint32_t first = part.first_key[row];
   const uint32_t end = part.end_key[row + kRows - 1];
@@ -181,7 +187,8 @@ void attend_rows(const AttentionPart& part, uint32_t row, uint32_t padded_dim, f
                 (end + lanes - 1) / lanes * lanes, part.row_max[row + r], part.row_sum[row + r]);
   }
   runs.for_keys(first, end, [&](uint32_t run_begin, uint32_t run_end, const T*, const T* v, uint32_t stride) {
-    weighted_sum_run<kRows>(scores + run_begin, v, stride, padded_dim, run_end - run_begin, out, part.row_floats);
+    weighted_sum_run<kRows>(scores + run_begin, v, stride, padded_dim, run_end - run_begin, out,
+                            part.row_floats);
   });
 }
 
@@ -198,7 +205,8 @@ void attend_all_rows(const AttentionPart& part, uint32_t padded_dim, float* scor
     // A block may only join rows that all see something, so that its union of keys has no holes.
     uint32_t rows = 1;
     while (rows < kScoreRows && row + rows < part.num_rows &&
-           part.first_key[row + rows] < part.end_key[row + rows] && part.first_key[row + rows] < part.end_key[row]) {
+           part.first_key[row + rows] < part.end_key[row + rows] &&
+           part.first_key[row + rows] < part.end_key[row]) {
       ++rows;
     }
     if (kScoreRows >= 4 && rows >= 4) {
@@ -305,7 +313,9 @@ uint64_t scratch_bytes(uint32_t, uint32_t row_floats) {
   return (kMaxScoreRows * kPartKeys + uint64_t{2} * kPartKeys * row_floats) * sizeof(float);
 }
 
-void compute(const AttentionPart& part) { HWY_DYNAMIC_DISPATCH(compute_part)(part); }
+void compute(const AttentionPart& part) {
+  HWY_DYNAMIC_DISPATCH(compute_part)(part);
+}
 
 }  // namespace
 

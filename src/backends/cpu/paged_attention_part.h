@@ -1,8 +1,9 @@
 // The arithmetic of paged attention, apart from its scheduling (paged_attention.cpp).
 //
-// Keys are cut into parts of kPartKeys at absolute positions 0, kPartKeys, ... For one query row, a part gives
-// (max, sum, out): the softmax of its visible keys, unnormalised; parts are folded in order of position. That
-// grouping never depends on chunks, batch, threads or page table, so neither does one bit of the result.
+// Keys are cut into parts of kPartKeys at absolute positions 0, kPartKeys, ... For one query row, a part
+// gives (max, sum, out): the softmax of its visible keys, unnormalised; parts are folded in order of
+// position. That grouping never depends on chunks, batch, threads or page table, so neither does one bit of
+// the result.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +56,8 @@ struct AttentionPart {
 
 /// One way to compute parts, with its own numerics; a device always uses the same one for a kv dtype.
 struct AttentionMath {
-  uint32_t target_rows = 0;    // rows of a work item at which its set-up is paid for
-  float query_factor = 1.0f;   // multiplies queries beside the softmax scale
+  uint32_t target_rows = 0;   // rows of a work item at which its set-up is paid for
+  float query_factor = 1.0f;  // multiplies queries beside the softmax scale
   uint64_t (*scratch_bytes)(uint32_t max_rows, uint32_t row_floats) = nullptr;
   void (*compute)(const AttentionPart& part) = nullptr;
 };

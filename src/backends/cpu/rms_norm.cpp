@@ -94,7 +94,9 @@ namespace {
 
 HWY_EXPORT(norm_rows);
 
-void run(const Launch& launch) { HWY_DYNAMIC_DISPATCH(norm_rows)(launch); }
+void run(const Launch& launch) {
+  HWY_DYNAMIC_DISPATCH(norm_rows)(launch);
+}
 
 }  // namespace
 

@@ -22,7 +22,8 @@ namespace tattletale::cpu {
 namespace HWY_NAMESPACE {
 
 /// cosines [n], sines [n] of position * inv_freq[i], times factor.
-void fill_angles(uint32_t position, const float* inv_freq, uint32_t n, float factor, float* cosines, float* sines) {
+void fill_angles(uint32_t position, const float* inv_freq, uint32_t n, float factor, float* cosines,
+                 float* sines) {
   const hn::ScalableTag<double> dd;
   const hn::Rebind<float, decltype(dd)> df;
   const uint32_t lanes = static_cast<uint32_t>(hn::Lanes(dd));
@@ -174,7 +175,8 @@ void rope_heads(const Launch& launch, uint64_t t, uint32_t first_head, uint32_t 
     if (is_q) continue;
     const uint64_t kv_head = (h - p.num_q_heads) % p.num_kv_heads;
     const uint64_t row = (page * p.num_kv_heads + kv_head) * p.page_tokens + offset;
-    store_kv_row(c.kv_dtype, y, p.head_dim, launch.bindings[is_v ? 7 : 6].data + row * p.head_dim * element_bytes);
+    store_kv_row(c.kv_dtype, y, p.head_dim,
+                 launch.bindings[is_v ? 7 : 6].data + row * p.head_dim * element_bytes);
   }
 }
 
@@ -188,7 +190,9 @@ namespace {
 
 HWY_EXPORT(rope_heads);
 
-uint64_t thread_scratch_floats(const RopeAppendParams& p) { return (uint64_t{2} * p.head_dim + 15) / 16 * 16; }
+uint64_t thread_scratch_floats(const RopeAppendParams& p) {
+  return (uint64_t{2} * p.head_dim + 15) / 16 * 16;
+}
 
 uint64_t scratch_bytes(const void*, const void* params, uint32_t num_threads) {
   return thread_scratch_floats(*static_cast<const RopeAppendParams*>(params)) * sizeof(float) * num_threads;
@@ -199,7 +203,8 @@ void run(const Launch& launch) {
   const uint32_t num_heads = p.num_q_heads + 2 * p.num_kv_heads;
   float* scratch = reinterpret_cast<float*>(launch.team.shared_scratch.data()) +
                    launch.team.thread_index * thread_scratch_floats(p);
-  // A few tokens are cut by heads so that every thread has work, unless a piece would be smaller than its sines.
+  // A few tokens are cut by heads so that every thread has work, unless a piece would be smaller than its
+  // sines.
   constexpr uint32_t kMinHeadsPerPiece = 4;
   uint32_t pieces = 1;
   if (p.num_tokens > 0 && p.num_tokens < launch.team.num_threads) {

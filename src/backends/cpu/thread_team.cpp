@@ -16,8 +16,9 @@ inline void pause() {
 #endif
 }
 
-/// Pauses that last about 20 microseconds: longer than the gap between two launches of one step, far shorter than
-/// the gap between two requests. One pause lasts 5 to 50 ns, depending on the processor, so it is measured.
+/// Pauses that last about 20 microseconds: longer than the gap between two launches of one step, far shorter
+/// than the gap between two requests. One pause lasts 5 to 50 ns, depending on the processor, so it is
+/// measured.
 int max_spins() {
   static const int spins = [] {
     using Clock = std::chrono::steady_clock;
@@ -26,15 +27,16 @@ int max_spins() {
     for (int attempt = 0; attempt < 3; ++attempt) {
       const auto begin = Clock::now();
       for (int i = 0; i < kSample; ++i) pause();
-      shortest_us = std::min(shortest_us, std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
+      shortest_us =
+          std::min(shortest_us, std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
     }
     return static_cast<int>(std::clamp(20.0 * kSample / shortest_us, 100.0, 20000.0));
   }();
   return spins;
 }
 
-/// Waits until `word` is no longer `old`: spins, then sleeps. A thread that keeps having to sleep, because its
-/// partners share its core or have less to do, spins ever more briefly, down to a sixteenth.
+/// Waits until `word` is no longer `old`: spins, then sleeps. A thread that keeps having to sleep, because
+/// its partners share its core or have less to do, spins ever more briefly, down to a sixteenth.
 void wait_while_equal(const std::atomic<uint32_t>& word, uint32_t old) {
   const int longest = max_spins();
   thread_local int budget = longest;
@@ -51,9 +53,13 @@ void wait_while_equal(const std::atomic<uint32_t>& word, uint32_t old) {
 
 }  // namespace
 
-void SpinBarrier::wait_past(uint32_t generation) { wait_while_equal(generation_, generation); }
+void SpinBarrier::wait_past(uint32_t generation) {
+  wait_while_equal(generation_, generation);
+}
 
-void Team::sync() const { barrier->arrive_and_wait(); }
+void Team::sync() const {
+  barrier->arrive_and_wait();
+}
 
 ThreadTeam::ThreadTeam(uint32_t num_threads) : num_threads_(num_threads), barrier_(num_threads) {
   max_spins();  // measured here, not inside the first launch

@@ -11,7 +11,8 @@
 
 namespace tattletale::cpu {
 
-/// Sense-reversing barrier: spins briefly, then waits on a futex, so it also works with more threads than cores.
+/// Sense-reversing barrier: spins briefly, then waits on a futex, so it also works with more threads than
+/// cores.
 class SpinBarrier {
  public:
   explicit SpinBarrier(uint32_t num_threads) : num_threads_(num_threads) {}
@@ -27,8 +28,8 @@ class SpinBarrier {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == num_threads_) {
       arrived_.store(0, std::memory_order_relaxed);
       when_all_here();
-      // Sequentially consistent: notify_all skips the system call when it sees no sleeper, and that look must not
-      // pass the store, or a thread that is just falling asleep would never be woken.
+      // Sequentially consistent: notify_all skips the system call when it sees no sleeper, and that look must
+      // not pass the store, or a thread that is just falling asleep would never be woken.
       generation_.store(generation + 1, std::memory_order_seq_cst);
       generation_.notify_all();
       return;
@@ -58,8 +59,8 @@ class ThreadTeam {
   uint32_t num_threads() const { return num_threads_; }
   SpinBarrier& barrier() { return barrier_; }
 
-  /// Runs work(thread_index) on every thread of the team, the caller as thread 0, and returns when all are done.
-  /// `work` must not throw: the other threads could be waiting for the one that did.
+  /// Runs work(thread_index) on every thread of the team, the caller as thread 0, and returns when all are
+  /// done. `work` must not throw: the other threads could be waiting for the one that did.
   void run(const std::function<void(uint32_t)>& work);
 
  private:

@@ -42,7 +42,8 @@ template <class DF>
 HWY_INLINE hn::Vec<DF> load_f32(DF df, const Bf16Bits* p) {
   const hn::Rebind<uint16_t, DF> d16;
   const hn::RebindToUnsigned<DF> d32;
-  return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p)))));
+  return hn::BitCast(
+      df, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p)))));
 }
 
 /// Rounds f32 to the storage type, to nearest even, bit for bit as tensor/float16.h does for numbers.
@@ -85,7 +86,8 @@ HWY_INLINE hn::Vec<DF> exp_nonpositive(DF df, hn::Vec<DF> x) {
   const auto lowest = hn::Set(df, -87.0f);
   const auto clamped = hn::Max(x, lowest);
   const auto k = hn::Round(hn::Mul(clamped, hn::Set(df, 1.44269504088896341f)));
-  auto r = hn::NegMulAdd(k, hn::Set(df, 0.693145751953125f), clamped);  // ln 2 in two parts: the first is exact
+  auto r =
+      hn::NegMulAdd(k, hn::Set(df, 0.693145751953125f), clamped);  // ln 2 in two parts: the first is exact
   r = hn::NegMulAdd(k, hn::Set(df, 1.42860682030941723e-6f), r);
   auto sum = hn::Set(df, 1.0f / 720);
   sum = hn::MulAdd(sum, r, hn::Set(df, 1.0f / 120));
@@ -98,16 +100,16 @@ HWY_INLINE hn::Vec<DF> exp_nonpositive(DF df, hn::Vec<DF> x) {
   return hn::IfThenElseZero(hn::Ge(x, lowest), hn::Mul(sum, scale));
 }
 
-/// sin and cos of position * inv_freq for Lanes(dd) pairs. The angle is reduced in f64, so positions up to 2^24
-/// keep an absolute error near 1e-7; the polynomials run in f32.
+/// sin and cos of position * inv_freq for Lanes(dd) pairs. The angle is reduced in f64, so positions up to
+/// 2^24 keep an absolute error near 1e-7; the polynomials run in f32.
 template <class DD, class DF>
 HWY_INLINE void sin_cos_of_angles(DD dd, DF df, double position, hn::Vec<DF> inv_freq, hn::Vec<DF>& sine,
                                   hn::Vec<DF>& cosine) {
   const hn::RebindToSigned<DF> di;
   const auto angle = hn::Mul(hn::PromoteTo(dd, inv_freq), hn::Set(dd, position));
   const auto quarter_turns = hn::Round(hn::Mul(angle, hn::Set(dd, 0.63661977236758134308)));
-  // The quadrant is wanted modulo 4 and fits i32: 2^32 positions at one radian each are 2.7e9 quarter turns, so
-  // whole multiples of 2^20 turns are taken off first.
+  // The quadrant is wanted modulo 4 and fits i32: 2^32 positions at one radian each are 2.7e9 quarter turns,
+  // so whole multiples of 2^20 turns are taken off first.
   const auto coarse = hn::Mul(hn::Floor(hn::Mul(quarter_turns, hn::Set(dd, 0x1p-22))), hn::Set(dd, 0x1p22));
   const auto quadrant = hn::DemoteTo(di, hn::Sub(quarter_turns, coarse));
   auto reduced = hn::NegMulAdd(quarter_turns, hn::Set(dd, 1.57079632679489655800), angle);

@@ -1,5 +1,5 @@
-// One token's keys, values and attention are the same bits however its sequence is cut into chunks, whatever else
-// is in the batch, and on any number of threads.
+// One token's keys, values and attention are the same bits however its sequence is cut into chunks, whatever
+// else is in the batch, and on any number of threads.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,9 +41,10 @@ struct Fixture {
   uint32_t row() const { return (m.num_q_heads + 2 * m.num_kv_heads) * m.head_dim; }
   uint32_t page(uint32_t index, uint32_t copy) const { return num_pages - 1 - 2 * index - copy; }
 
-  /// rope_append of tokens [begin, end) into the pages of copy 0 or 1; x [end - begin, row()] changes in place.
-  void append(Device& device, uint32_t begin, uint32_t end, uint32_t copy, std::vector<float>& x, Bytes& k_pages,
-              Bytes& v_pages) const {
+  /// rope_append of tokens [begin, end) into the pages of copy 0 or 1; x [end - begin, row()] changes in
+  /// place.
+  void append(Device& device, uint32_t begin, uint32_t end, uint32_t copy, std::vector<float>& x,
+              Bytes& k_pages, Bytes& v_pages) const {
     std::vector<uint32_t> positions;
     std::vector<uint64_t> slots;
     for (uint32_t t = begin; t < end; ++t) {
@@ -53,14 +54,19 @@ struct Fixture {
     std::vector<float> inv_freq(m.head_dim / 2);
     for (uint32_t i = 0; i < inv_freq.size(); ++i) inv_freq[i] = std::pow(1e4f, -2.0f * i / m.head_dim);
     CaseRandom random(5);
-    const RopeAppendParams params{.num_tokens = end - begin, .num_q_heads = m.num_q_heads,
-                                  .num_kv_heads = m.num_kv_heads, .head_dim = m.head_dim, .rotary_dim = m.head_dim,
-                                  .qkv_stride = row(), .page_tokens = m.page_tokens, .norm_eps = 1e-6f};
-    const LaunchData data{.comptime = bytes_of(RopeAppendComptime{.kv_dtype = m.kv_dtype}),
-                          .params = bytes_of(params),
-                          .bindings = {bytes_of(x), bytes_of(random.normals(m.head_dim)),
-                                       bytes_of(random.normals(m.head_dim)), bytes_of(inv_freq), bytes_of(positions),
-                                       bytes_of(slots), k_pages, v_pages}};
+    const RopeAppendParams params{.num_tokens = end - begin,
+                                  .num_q_heads = m.num_q_heads,
+                                  .num_kv_heads = m.num_kv_heads,
+                                  .head_dim = m.head_dim,
+                                  .rotary_dim = m.head_dim,
+                                  .qkv_stride = row(),
+                                  .page_tokens = m.page_tokens,
+                                  .norm_eps = 1e-6f};
+    const LaunchData data{
+        .comptime = bytes_of(RopeAppendComptime{.kv_dtype = m.kv_dtype}),
+        .params = bytes_of(params),
+        .bindings = {bytes_of(x), bytes_of(random.normals(m.head_dim)), bytes_of(random.normals(m.head_dim)),
+                     bytes_of(inv_freq), bytes_of(positions), bytes_of(slots), k_pages, v_pages}};
     auto results = run_on_device(device, kRopeAppendContract, data);
     ASSERT_TRUE(results) << results.error().message();
     std::memcpy(x.data(), (*results)[0].data(), (*results)[0].size());
@@ -80,10 +86,15 @@ struct Fixture {
       num_tokens += end - begin;
       q.insert(q.end(), qkv.begin() + uint64_t{begin} * row(), qkv.begin() + uint64_t{end} * row());
     }
-    const PagedAttentionParams params{.num_tokens = num_tokens, .num_sequences = static_cast<uint32_t>(sequences.size()),
-                                      .num_q_heads = m.num_q_heads, .num_kv_heads = m.num_kv_heads,
-                                      .head_dim = m.head_dim, .q_stride = row(), .page_tokens = m.page_tokens,
-                                      .window = m.window, .scale = 0.125f};
+    const PagedAttentionParams params{.num_tokens = num_tokens,
+                                      .num_sequences = static_cast<uint32_t>(sequences.size()),
+                                      .num_q_heads = m.num_q_heads,
+                                      .num_kv_heads = m.num_kv_heads,
+                                      .head_dim = m.head_dim,
+                                      .q_stride = row(),
+                                      .page_tokens = m.page_tokens,
+                                      .window = m.window,
+                                      .scale = 0.125f};
     const LaunchData data{.comptime = bytes_of(PagedAttentionComptime{.kv_dtype = m.kv_dtype}),
                           .params = bytes_of(params),
                           .bindings = {bytes_of(q), k, v, bytes_of(sequences), bytes_of(table),
@@ -115,8 +126,10 @@ TEST_P(BatchInvariance, Attention) {
     // Companions before and after, of other lengths.
     const Bytes batch = fixture.attend(*device, {{0, 7}, {500, 501}, {300, 420}, {599, 600}, {255, 257}});
     uint64_t at = 0;
-    for (const auto& [begin, end] : {std::pair{0u, 7u}, {500u, 501u}, {300u, 420u}, {599u, 600u}, {255u, 257u}}) {
-      EXPECT_EQ(std::memcmp(batch.data() + at, whole.data() + begin * row_bytes, (end - begin) * row_bytes), 0)
+    for (const auto& [begin, end] :
+         {std::pair{0u, 7u}, {500u, 501u}, {300u, 420u}, {599u, 600u}, {255u, 257u}}) {
+      EXPECT_EQ(std::memcmp(batch.data() + at, whole.data() + begin * row_bytes, (end - begin) * row_bytes),
+                0)
           << "tokens " << begin << " to " << end << " in a batch, " << num_threads << " threads";
       at += (end - begin) * row_bytes;
     }
@@ -138,7 +151,8 @@ TEST_P(BatchInvariance, RopeAppend) {
         Bytes k = whole.k;
         Bytes v = whole.v;
         whole.append(*device, begin, end, 0, x, k, v);
-        ASSERT_EQ(k, whole.k) << "keys of tokens " << begin << " to " << end << ", " << num_threads << " threads";
+        ASSERT_EQ(k, whole.k) << "keys of tokens " << begin << " to " << end << ", " << num_threads
+                              << " threads";
         ASSERT_EQ(v, whole.v);
         ASSERT_EQ(std::memcmp(x.data(), whole.qkv.data() + uint64_t{begin} * whole.row(), x.size() * 4), 0);
       }
@@ -146,15 +160,16 @@ TEST_P(BatchInvariance, RopeAppend) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, BatchInvariance,
-    ::testing::Values(Model{"smollm2_f16", DType::f16, 9, 3, 64, 16, 0}, Model{"smollm2_f32", DType::f32, 9, 3, 64, 64, 0},
-                      Model{"smollm2_bf16", DType::bf16, 9, 3, 64, 16, 0},
-                      Model{"gemma3_local_f16", DType::f16, 4, 1, 256, 64, 512},
-                      Model{"gemma3_local_bf16", DType::bf16, 4, 1, 256, 16, 130},
-                      Model{"odd_f16", DType::f16, 2, 1, 72, 32, 37}, Model{"odd_f32", DType::f32, 2, 2, 8, 256, 7},
-                      Model{"llama_f16", DType::f16, 8, 2, 128, 256, 0}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Models, BatchInvariance,
+                         ::testing::Values(Model{"smollm2_f16", DType::f16, 9, 3, 64, 16, 0},
+                                           Model{"smollm2_f32", DType::f32, 9, 3, 64, 64, 0},
+                                           Model{"smollm2_bf16", DType::bf16, 9, 3, 64, 16, 0},
+                                           Model{"gemma3_local_f16", DType::f16, 4, 1, 256, 64, 512},
+                                           Model{"gemma3_local_bf16", DType::bf16, 4, 1, 256, 16, 130},
+                                           Model{"odd_f16", DType::f16, 2, 1, 72, 32, 37},
+                                           Model{"odd_f32", DType::f32, 2, 2, 8, 256, 7},
+                                           Model{"llama_f16", DType::f16, 8, 2, 128, 256, 0}),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace tattletale::testing

@@ -1,4 +1,7 @@
-// The CPU's linear kernel against its naive twin, and the promise that a row's result does not depend on the batch.
+// The CPU's linear kernel against its naive twin, and the promise that a row's result does not depend on the
+// batch.
+#include "kernels/linear.h"
+
 #include <gtest/gtest.h>
 #include <hwy/targets.h>
 #include <sys/mman.h>
@@ -14,14 +17,13 @@
 #include "backends/cpu/cpu_device.h"
 #include "backends/cpu/cpu_info.h"
 #include "backends/cpu/linear_amx.h"
-#include "kernels/linear.h"
 #include "quant/block_format.h"
 
 namespace tattletale {
 namespace {
 
-constexpr DType kWeightDTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q4_0, DType::q4_1,
-                                   DType::q5_0, DType::q5_1, DType::q8_0, DType::q2_k, DType::q3_k,
+constexpr DType kWeightDTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::q4_0,   DType::q4_1,
+                                   DType::q5_0, DType::q5_1, DType::q8_0, DType::q2_k,   DType::q3_k,
                                    DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs};
 
 /// One launch: its shapes and data, all made from a seed.
@@ -35,7 +37,8 @@ struct Case {
   std::vector<float> bias[3];
 
   bool gated() const {
-    return comptime.epilogue == LinearEpilogue::silu_mul || comptime.epilogue == LinearEpilogue::gelu_tanh_mul;
+    return comptime.epilogue == LinearEpilogue::silu_mul ||
+           comptime.epilogue == LinearEpilogue::gelu_tanh_mul;
   }
   uint32_t y_width() const {
     if (gated()) return params.out_dim[0];
@@ -94,7 +97,8 @@ std::vector<float> run_twin(const Case& c) {
   for (uint32_t i = 0; i < c.comptime.num_weights; ++i) {
     bindings[2 + i] = {const_cast<std::byte*>(c.weight[i].data()), c.weight[i].size()};
     if (!c.bias[i].empty()) {
-      bindings[5 + i] = {reinterpret_cast<std::byte*>(const_cast<float*>(c.bias[i].data())), c.bias[i].size() * 4};
+      bindings[5 + i] = {reinterpret_cast<std::byte*>(const_cast<float*>(c.bias[i].data())),
+                         c.bias[i].size() * 4};
     }
   }
   kLinearContract.twin(bindings, &c.comptime, &c.params);
@@ -117,7 +121,8 @@ class Runner {
     const KernelId kernel = device_->load_kernel(binary).value();
     LinearParams params = c.params;
     params.num_rows = t1 - t0;
-    std::vector<float> y(c.y.begin() + uint64_t{t0} * params.y_stride, c.y.begin() + uint64_t{t1} * params.y_stride);
+    std::vector<float> y(c.y.begin() + uint64_t{t0} * params.y_stride,
+                         c.y.begin() + uint64_t{t1} * params.y_stride);
     Dispatch dispatch;
     dispatch.kernel = kernel;
     dispatch.num_bindings = 8;
@@ -155,10 +160,11 @@ class Runner {
   const std::byte* weight_override_ = nullptr;
 };
 
-/// How far an output may lie from the exact product. What a device may round is x: to bf16 (relative 2^-9), or to 127
-/// steps of the largest |x| in a block of 32; each such error is uniform and independent, so the variance of an output's
-/// is the sum over k of w^2 step^2 / 12. Six standard deviations of it are allowed, which 10^9 outputs would not pass
-/// by chance and any wrong weight or scale does. f32 and f16 weights see x as it is: rounding of the sum alone.
+/// How far an output may lie from the exact product. What a device may round is x: to bf16 (relative 2^-9),
+/// or to 127 steps of the largest |x| in a block of 32; each such error is uniform and independent, so the
+/// variance of an output's is the sum over k of w^2 step^2 / 12. Six standard deviations of it are allowed,
+/// which 10^9 outputs would not pass by chance and any wrong weight or scale does. f32 and f16 weights see x
+/// as it is: rounding of the sum alone.
 double allowed_error(const Case& c, uint32_t i, uint32_t n, uint32_t t) {
   const DType dtype = c.comptime.weight_dtype[i];
   const uint32_t k = c.params.in_dim;
@@ -204,7 +210,9 @@ void expect_close(const Case& c, const std::vector<float>& got, float scale, con
   }
 }
 
-uint32_t smallest_k(DType dtype) { return dtype_info(dtype).block_elements == 256 ? 256 : 32; }
+uint32_t smallest_k(DType dtype) {
+  return dtype_info(dtype).block_elements == 256 ? 256 : 32;
+}
 
 std::vector<uint32_t> some_k(DType dtype) {
   if (dtype_info(dtype).block_elements == 256) return {256, 768};
@@ -234,7 +242,8 @@ TEST_P(LinearDType, a_row_does_not_depend_on_the_batch_or_the_threads) {
   const DType dtype = GetParam();
   Runner one(1), two(2), three(3);
   for (const uint32_t k : {some_k(dtype).front(), some_k(dtype).back()}) {
-    const Case c = make_case({.t = 133, .k = k, .n = {67, 16}, .dtypes = {dtype}, .x_padding = 3, .y_padding = 5});
+    const Case c =
+        make_case({.t = 133, .k = k, .n = {67, 16}, .dtypes = {dtype}, .x_padding = 3, .y_padding = 5});
     const std::vector<float> whole = two.run(c);
     EXPECT_EQ(whole, one.run(c));
     EXPECT_EQ(whole, three.run(c));
@@ -243,7 +252,8 @@ TEST_P(LinearDType, a_row_does_not_depend_on_the_batch_or_the_threads) {
       uint32_t t = 0;
       for (const uint32_t size : splits) {
         const std::vector<float> part = (size % 2 == 0 ? one : two).run_rows(c, t, t + size);
-        ASSERT_EQ(0, std::memcmp(part.data(), whole.data() + uint64_t{t} * c.params.y_stride, part.size() * 4))
+        ASSERT_EQ(0,
+                  std::memcmp(part.data(), whole.data() + uint64_t{t} * c.params.y_stride, part.size() * 4))
             << "rows " << t << " to " << t + size << " of K " << k;
         t += size;
       }
@@ -259,8 +269,14 @@ TEST_P(LinearDType, epilogues_and_biases) {
                                         LinearEpilogue::gelu_tanh_mul}) {
     for (const bool with_bias : {false, true}) {
       for (const uint32_t t : {1u, 5u, 37u}) {
-        const Case c = make_case({.t = t, .k = smallest_k(dtype) * 2, .n = {45, 45}, .dtypes = {dtype},
-                                  .epilogue = epilogue, .with_bias = with_bias, .x_padding = 2, .y_padding = 1});
+        const Case c = make_case({.t = t,
+                                  .k = smallest_k(dtype) * 2,
+                                  .n = {45, 45},
+                                  .dtypes = {dtype},
+                                  .epilogue = epilogue,
+                                  .with_bias = with_bias,
+                                  .x_padding = 2,
+                                  .y_padding = 1});
         // A product of two values near 1 to 4 carries the error of both.
         expect_close(c, runner.run(c), c.gated() ? 6.0f : 1.0f, "epilogue " + std::to_string(int(epilogue)));
       }
@@ -298,10 +314,17 @@ INSTANTIATE_TEST_SUITE_P(DTypes, LinearDType, testing::ValuesIn(kWeightDTypes),
 TEST(Linear, three_matrices_of_three_formats) {
   Runner runner(2);
   for (const uint32_t t : {1u, 4u, 40u}) {
-    const Case c = make_case({.t = t, .k = 512, .n = {40, 24, 7}, .dtypes = {DType::q4_k, DType::f32, DType::q6_k},
-                              .epilogue = LinearEpilogue::add, .with_bias = true});
+    const Case c = make_case({.t = t,
+                              .k = 512,
+                              .n = {40, 24, 7},
+                              .dtypes = {DType::q4_k, DType::f32, DType::q6_k},
+                              .epilogue = LinearEpilogue::add,
+                              .with_bias = true});
     expect_close(c, runner.run(c), 1.0f, "T " + std::to_string(t));
-    const Case gated = make_case({.t = t, .k = 512, .n = {40, 40}, .dtypes = {DType::q8_0, DType::f16},
+    const Case gated = make_case({.t = t,
+                                  .k = 512,
+                                  .n = {40, 40},
+                                  .dtypes = {DType::q8_0, DType::f16},
                                   .epilogue = LinearEpilogue::silu_mul});
     expect_close(gated, runner.run(gated), 6.0f, "gated, T " + std::to_string(t));
   }
@@ -340,8 +363,10 @@ TEST(Linear, instruction_sets_agree) {
       const std::vector<float> row = runner.run_rows(c, 20, 21);
       hwy::SetSupportedTargetsForTest(0);
       expect_close(c, y, 1.0f, hwy::TargetName(target));
-      EXPECT_EQ(0, std::memcmp(row.data(), y.data() + 20 * c.params.y_stride, row.size() * 4)) << hwy::TargetName(target);
-      if (packed && target != HWY_SSE4) EXPECT_EQ(best, y) << hwy::TargetName(target) << " " << dtype_name(dtype);
+      EXPECT_EQ(0, std::memcmp(row.data(), y.data() + 20 * c.params.y_stride, row.size() * 4))
+          << hwy::TargetName(target);
+      if (packed && target != HWY_SSE4)
+        EXPECT_EQ(best, y) << hwy::TargetName(target) << " " << dtype_name(dtype);
     }
     cpu::disable_linear_amx(false);
   }

@@ -100,7 +100,8 @@ TEST(Team, SharesCoverEverythingOnce) {
       for (const uint64_t grain : {1u, 16u}) {
         uint64_t next = 0;
         for (uint32_t thread = 0; thread < num_threads; ++thread) {
-          const Team::Range range = Team{.thread_index = thread, .num_threads = num_threads}.share(total, grain);
+          const Team::Range range =
+              Team{.thread_index = thread, .num_threads = num_threads}.share(total, grain);
           EXPECT_EQ(range.begin, next);
           EXPECT_TRUE(range.end == total || range.end % grain == 0);
           next = range.end;

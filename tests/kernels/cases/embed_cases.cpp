@@ -1,5 +1,4 @@
 #include "kernels/embed.h"
-
 #include "kernels/kernel_case.h"
 #include "quant/block_format.h"
 
@@ -39,8 +38,9 @@ std::vector<KernelCase> embed_cases() {
       if (!info.packed) dims = {1, 17, 31, 33, 129, 576};
       for (const uint32_t dim : dims) {
         const bool with_ready = num_tokens == 17;
-        cases.push_back({std::string(info.name) + ", " + std::to_string(num_tokens) + " tokens of " + std::to_string(dim),
-                         [=] { return make(info.dtype, num_tokens, dim, dim % 2 == 0 ? 24.0f : 1.0f, with_ready); }});
+        cases.push_back(
+            {std::string(info.name) + ", " + std::to_string(num_tokens) + " tokens of " + std::to_string(dim),
+             [=] { return make(info.dtype, num_tokens, dim, dim % 2 == 0 ? 24.0f : 1.0f, with_ready); }});
       }
     }
   }

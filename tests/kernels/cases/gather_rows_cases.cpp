@@ -1,5 +1,4 @@
 #include "kernels/gather_rows.h"
-
 #include "kernels/kernel_case.h"
 
 namespace tattletale::testing {
@@ -12,11 +11,12 @@ std::vector<KernelCase> gather_rows_cases() {
                          CaseRandom random(num_rows * 1000 + dim);
                          std::vector<uint32_t> rows(num_rows);
                          for (uint32_t& row : rows) row = random.below(40);
-                         return LaunchData{.comptime = bytes_of(GatherRowsComptime{}),
-                                           .params = bytes_of(GatherRowsParams{.num_rows = num_rows, .dim = dim}),
-                                           .bindings = {bytes_of(rows), bytes_of(random.normals(uint64_t{40} * dim)),
-                                                        Bytes(uint64_t{num_rows} * dim * 4, std::byte{0xff})},
-                                           .outputs = {{.binding = 2}}};
+                         return LaunchData{
+                             .comptime = bytes_of(GatherRowsComptime{}),
+                             .params = bytes_of(GatherRowsParams{.num_rows = num_rows, .dim = dim}),
+                             .bindings = {bytes_of(rows), bytes_of(random.normals(uint64_t{40} * dim)),
+                                          Bytes(uint64_t{num_rows} * dim * 4, std::byte{0xff})},
+                             .outputs = {{.binding = 2}}};
                        }});
     }
   }

@@ -1,9 +1,8 @@
-#include "kernels/linear.h"
-
 #include <cmath>
 #include <limits>
 
 #include "kernels/kernel_case.h"
+#include "kernels/linear.h"
 #include "quant/block_format.h"
 
 namespace tattletale::testing {
@@ -23,8 +22,8 @@ bool gated(const Setup& s) {
 }
 
 /// Accumulators are about N(0, 1). Where the contract lets a device round x, its error is that of 8 bits per
-/// block of 32: at most amax / 254 per element, amax about 2.5, so 0.0057 in the mean square of a unit result;
-/// seven deviations are allowed. Elsewhere only f32 rounding is.
+/// block of 32: at most amax / 254 per element, amax about 2.5, so 0.0057 in the mean square of a unit
+/// result; seven deviations are allowed. Elsewhere only f32 rounding is.
 Tolerance tolerance_of(const Setup& s) {
   bool rounds_x = false;
   for (const DType dtype : s.dtypes) rounds_x |= dtype != DType::f32 && dtype != DType::f16;
@@ -49,8 +48,9 @@ LaunchData make(const Setup& s) {
     Bytes& weight = data.bindings[2 + i];
     weight.resize(s.out_dims[i] * bytes_per_row);
     for (uint32_t n = 0; n < s.out_dims[i]; ++n) {
-      block_format(s.dtypes[i]).fill_random_row(weight.data() + n * bytes_per_row, s.in_dim, 1000 * i + n + 1,
-                                                1.0f / std::sqrt(static_cast<float>(s.in_dim)));
+      block_format(s.dtypes[i])
+          .fill_random_row(weight.data() + n * bytes_per_row, s.in_dim, 1000 * i + n + 1,
+                           1.0f / std::sqrt(static_cast<float>(s.in_dim)));
     }
     if (s.bias) data.bindings[5 + i] = bytes_of(random.normals(s.out_dims[i], 0.1f));
   }
@@ -68,8 +68,8 @@ LaunchData make(const Setup& s) {
 }
 
 void add(std::vector<KernelCase>& cases, const Setup& s) {
-  std::string name = "epilogue " + std::to_string(static_cast<int>(s.epilogue)) + ", [" + std::to_string(s.num_rows) +
-                     ", " + std::to_string(s.in_dim) + "] x";
+  std::string name = "epilogue " + std::to_string(static_cast<int>(s.epilogue)) + ", [" +
+                     std::to_string(s.num_rows) + ", " + std::to_string(s.in_dim) + "] x";
   for (size_t i = 0; i < s.dtypes.size(); ++i) {
     name += " " + std::string(dtype_name(s.dtypes[i])) + "[" + std::to_string(s.out_dims[i]) + "]";
   }
@@ -78,8 +78,16 @@ void add(std::vector<KernelCase>& cases, const Setup& s) {
 
 bool holds_weights(DType dtype) {
   switch (dtype) {
-    case DType::f64: case DType::i8: case DType::u8: case DType::i16: case DType::u16: case DType::i32:
-    case DType::u32: case DType::i64: case DType::u64: case DType::boolean: return false;
+    case DType::f64:
+    case DType::i8:
+    case DType::u8:
+    case DType::i16:
+    case DType::u16:
+    case DType::i32:
+    case DType::u32:
+    case DType::i64:
+    case DType::u64:
+    case DType::boolean: return false;
     default: return true;
   }
 }
@@ -101,17 +109,45 @@ std::vector<KernelCase> linear_cases() {
     }
     const uint32_t in_dim = info.packed ? 2 * info.block_elements : 64;
     for (const uint32_t num_rows : {1u, 17u}) {
-      add(cases, {.epilogue = LinearEpilogue::add, .dtypes = {info.dtype}, .out_dims = {129}, .num_rows = num_rows, .in_dim = in_dim, .bias = true});
-      add(cases, {.dtypes = {info.dtype, info.dtype, info.dtype}, .out_dims = {48, 17, 16}, .num_rows = num_rows, .in_dim = in_dim, .bias = true});
-      add(cases, {.epilogue = LinearEpilogue::silu_mul, .dtypes = {info.dtype, info.dtype}, .out_dims = {31, 31}, .num_rows = num_rows, .in_dim = in_dim});
-      add(cases, {.epilogue = LinearEpilogue::gelu_tanh_mul, .dtypes = {info.dtype, info.dtype}, .out_dims = {65, 65}, .num_rows = num_rows, .in_dim = in_dim, .bias = true});
+      add(cases, {.epilogue = LinearEpilogue::add,
+                  .dtypes = {info.dtype},
+                  .out_dims = {129},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .bias = true});
+      add(cases, {.dtypes = {info.dtype, info.dtype, info.dtype},
+                  .out_dims = {48, 17, 16},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .bias = true});
+      add(cases, {.epilogue = LinearEpilogue::silu_mul,
+                  .dtypes = {info.dtype, info.dtype},
+                  .out_dims = {31, 31},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim});
+      add(cases, {.epilogue = LinearEpilogue::gelu_tanh_mul,
+                  .dtypes = {info.dtype, info.dtype},
+                  .out_dims = {65, 65},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .bias = true});
     }
   }
   // Mixed formats, as in q4_k_m files: v and down are stored with more bits.
   for (const uint32_t num_rows : {1u, 5u, 33u}) {
-    add(cases, {.dtypes = {DType::q4_k, DType::q4_k, DType::q6_k}, .out_dims = {96, 32, 32}, .num_rows = num_rows, .in_dim = 512});
-    add(cases, {.dtypes = {DType::q5_0, DType::q5_0, DType::q8_0}, .out_dims = {96, 33, 31}, .num_rows = num_rows, .in_dim = 640});
-    add(cases, {.epilogue = LinearEpilogue::silu_mul, .dtypes = {DType::q4_0, DType::q8_0}, .out_dims = {48, 48}, .num_rows = num_rows, .in_dim = 96});
+    add(cases, {.dtypes = {DType::q4_k, DType::q4_k, DType::q6_k},
+                .out_dims = {96, 32, 32},
+                .num_rows = num_rows,
+                .in_dim = 512});
+    add(cases, {.dtypes = {DType::q5_0, DType::q5_0, DType::q8_0},
+                .out_dims = {96, 33, 31},
+                .num_rows = num_rows,
+                .in_dim = 640});
+    add(cases, {.epilogue = LinearEpilogue::silu_mul,
+                .dtypes = {DType::q4_0, DType::q8_0},
+                .out_dims = {48, 48},
+                .num_rows = num_rows,
+                .in_dim = 96});
   }
   return cases;
 }

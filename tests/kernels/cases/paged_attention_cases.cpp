@@ -1,10 +1,9 @@
-#include "kernels/paged_attention.h"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "kernels/kernel_case.h"
+#include "kernels/paged_attention.h"
 #include "tensor/float16.h"
 
 namespace tattletale::testing {
@@ -76,7 +75,8 @@ LaunchData make(const Setup& s) {
       const bool shared = j / s.page_tokens < c.shared_pages;
       if (shared || j < first_seen) continue;
       for (uint32_t h = 0; h < s.num_kv_heads; ++h) {
-        const uint64_t row = ((uint64_t{mine.back()} * s.num_kv_heads + h) * s.page_tokens + j % s.page_tokens) * s.head_dim;
+        const uint64_t row =
+            ((uint64_t{mine.back()} * s.num_kv_heads + h) * s.page_tokens + j % s.page_tokens) * s.head_dim;
         for (uint32_t d = 0; d < s.head_dim; ++d) {
           put(k, s.kv_dtype, row + d, random.normal());
           put(v, s.kv_dtype, row + d, random.normal());
@@ -91,7 +91,8 @@ LaunchData make(const Setup& s) {
   const uint32_t q_stride = (s.num_q_heads + 2 * s.num_kv_heads) * s.head_dim;
   std::vector<float> q(uint64_t{num_tokens} * q_stride, std::numeric_limits<float>::quiet_NaN());
   for (uint32_t t = 0; t < num_tokens; ++t) {
-    for (uint32_t d = 0; d < s.num_q_heads * s.head_dim; ++d) q[uint64_t{t} * q_stride + d] = s.q_scale * random.normal();
+    for (uint32_t d = 0; d < s.num_q_heads * s.head_dim; ++d)
+      q[uint64_t{t} * q_stride + d] = s.q_scale * random.normal();
   }
   const PagedAttentionParams params{.num_tokens = num_tokens,
                                     .num_sequences = static_cast<uint32_t>(s.chunks.size()),
@@ -113,9 +114,10 @@ LaunchData make(const Setup& s) {
 }
 
 void add(std::vector<KernelCase>& cases, const Setup& s) {
-  std::string name = "kv " + std::string(dtype_name(s.kv_dtype)) + ", heads " + std::to_string(s.num_q_heads) + "/" +
-                     std::to_string(s.num_kv_heads) + ", dim " + std::to_string(s.head_dim) + ", page " +
-                     std::to_string(s.page_tokens) + ", window " + std::to_string(s.window) + ", chunks";
+  std::string name = "kv " + std::string(dtype_name(s.kv_dtype)) + ", heads " +
+                     std::to_string(s.num_q_heads) + "/" + std::to_string(s.num_kv_heads) + ", dim " +
+                     std::to_string(s.head_dim) + ", page " + std::to_string(s.page_tokens) + ", window " +
+                     std::to_string(s.window) + ", chunks";
   for (const Chunk& c : s.chunks) {
     name += " " + std::to_string(c.num_tokens) + "/" + std::to_string(c.context_tokens);
     if (c.shared_pages > 0) name += "(" + std::to_string(c.shared_pages) + " shared)";
@@ -127,29 +129,57 @@ void add(std::vector<KernelCase>& cases, const Setup& s) {
 
 std::vector<KernelCase> paged_attention_cases() {
   std::vector<KernelCase> cases;
-  const std::vector<Chunk> ragged = {{1, 1}, {17, 17}, {1, 33}, {31, 129}, {5, 260, 2}, {1, 300, 16}, {33, 70}};
+  const std::vector<Chunk> ragged = {{1, 1},      {17, 17},     {1, 33}, {31, 129},
+                                     {5, 260, 2}, {1, 300, 16}, {33, 70}};
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
     for (const uint32_t window : {0u, 1u, 7u, 16u, 64u}) {
-      add(cases, {.kv_dtype = dtype, .num_q_heads = 9, .num_kv_heads = 3, .window = window, .chunks = ragged});
-      add(cases, {.kv_dtype = dtype, .num_q_heads = 4, .num_kv_heads = 1, .head_dim = 256, .page_tokens = 16, .window = window, .chunks = ragged});
+      add(cases,
+          {.kv_dtype = dtype, .num_q_heads = 9, .num_kv_heads = 3, .window = window, .chunks = ragged});
+      add(cases, {.kv_dtype = dtype,
+                  .num_q_heads = 4,
+                  .num_kv_heads = 1,
+                  .head_dim = 256,
+                  .page_tokens = 16,
+                  .window = window,
+                  .chunks = ragged});
     }
     for (const uint32_t page_tokens : {16u, 32u, 64u, 128u, 256u}) {
-      add(cases, {.kv_dtype = dtype, .num_q_heads = 4, .num_kv_heads = 4, .page_tokens = page_tokens, .chunks = {{1, 700}, {40, 700}, {3, 257}}});
-      add(cases, {.kv_dtype = dtype, .num_q_heads = 3, .num_kv_heads = 1, .page_tokens = page_tokens, .window = page_tokens, .chunks = {{1, 700}, {40, 700}, {300, 600}}});
+      add(cases, {.kv_dtype = dtype,
+                  .num_q_heads = 4,
+                  .num_kv_heads = 4,
+                  .page_tokens = page_tokens,
+                  .chunks = {{1, 700}, {40, 700}, {3, 257}}});
+      add(cases, {.kv_dtype = dtype,
+                  .num_q_heads = 3,
+                  .num_kv_heads = 1,
+                  .page_tokens = page_tokens,
+                  .window = page_tokens,
+                  .chunks = {{1, 700}, {40, 700}, {300, 600}}});
     }
     for (const uint32_t head_dim : {8u, 24u, 32u, 40u, 72u, 80u, 96u, 128u, 192u, 256u}) {
-      add(cases, {.kv_dtype = dtype, .num_q_heads = 2, .num_kv_heads = 1, .head_dim = head_dim, .chunks = {{1, 100}, {50, 100}}});
+      add(cases, {.kv_dtype = dtype,
+                  .num_q_heads = 2,
+                  .num_kv_heads = 1,
+                  .head_dim = head_dim,
+                  .chunks = {{1, 100}, {50, 100}}});
     }
     for (const uint32_t size : kAwkwardSizes) {
-      add(cases, {.kv_dtype = dtype, .num_q_heads = 8, .num_kv_heads = 2, .head_dim = 128, .chunks = {{size, size}, {1, size}, {size, size + 300}}});
+      add(cases, {.kv_dtype = dtype,
+                  .num_q_heads = 8,
+                  .num_kv_heads = 2,
+                  .head_dim = 128,
+                  .chunks = {{size, size}, {1, size}, {size, size + 300}}});
     }
     // One long decode, alone: its parts are shared out between threads in rounds.
-    add(cases, {.kv_dtype = dtype, .num_q_heads = 3, .num_kv_heads = 1, .page_tokens = 64, .chunks = {{1, 20000}}});
+    add(cases,
+        {.kv_dtype = dtype, .num_q_heads = 3, .num_kv_heads = 1, .page_tokens = 64, .chunks = {{1, 20000}}});
     // Peaked: one key takes nearly all the weight.
-    add(cases, {.kv_dtype = dtype, .num_q_heads = 2, .num_kv_heads = 2, .chunks = {{20, 600}}, .q_scale = 30.0f});
+    add(cases,
+        {.kv_dtype = dtype, .num_q_heads = 2, .num_kv_heads = 2, .chunks = {{20, 600}}, .q_scale = 30.0f});
     // More heads per kv head than rows in any block.
     add(cases, {.kv_dtype = dtype, .num_q_heads = 71, .num_kv_heads = 1, .chunks = {{2, 50}, {1, 300}}});
-    add(cases, {.kv_dtype = dtype, .num_q_heads = 2, .num_kv_heads = 1, .chunks = {{0, 40}, {1, 40}, {0, 0}}});
+    add(cases,
+        {.kv_dtype = dtype, .num_q_heads = 2, .num_kv_heads = 1, .chunks = {{0, 40}, {1, 40}, {0, 0}}});
   }
   return cases;
 }

@@ -1,8 +1,7 @@
-#include "kernels/rms_norm.h"
-
 #include <limits>
 
 #include "kernels/kernel_case.h"
+#include "kernels/rms_norm.h"
 
 namespace tattletale::testing {
 namespace {
@@ -31,8 +30,9 @@ std::vector<KernelCase> rms_norm_cases() {
     for (const uint32_t dim : {1u, 17u, 31u, 33u, 129u, 576u, 4096u}) {
       for (const uint32_t add : {0u, 1u}) {
         const float offset = dim % 2 == 0 ? 1.0f : 0.0f;
-        cases.push_back({std::to_string(num_rows) + " rows of " + std::to_string(dim) + (add != 0 ? ", added" : ""),
-                         [=] { return make(num_rows, dim, add, offset); }});
+        cases.push_back(
+            {std::to_string(num_rows) + " rows of " + std::to_string(dim) + (add != 0 ? ", added" : ""),
+             [=] { return make(num_rows, dim, add, offset); }});
       }
     }
   }
