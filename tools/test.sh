@@ -69,7 +69,8 @@ if [ -z "${TT_QUICK:-}" ]; then
   ASAN_OPTIONS=detect_leaks=1 ctest_stage tests-asan build-asan
   stage fuzz tools/fuzz.sh 15 || true
   stage build-tsan tools/build.sh tsan test_cpu test_engine test_capi test_cache || exit 1
-  ctest_stage tests-tsan build-tsan -R '^(cpu|engine|capi|cache)\.'
+  # What runs on several threads: the team, the device, kernels that share their work, and all that stands above.
+  ctest_stage tests-tsan build-tsan -R '^(engine|capi|cache)\.|^cpu\.(ThreadTeam|CpuDevice|Models/BatchInvariance)'
 fi
 
 echo
