@@ -9,14 +9,14 @@ for target in build-asan/fuzz/fuzz_*; do
   [ -x "$target" ] && [ -f "$target" ] || continue
   name=$(basename "$target")
   name=${name#fuzz_}
-  work=build-asan/fuzz/work/$name
-  mkdir -p "$work" "build-asan/fuzz/found"
+  grown=build-asan/fuzz/grown/$name
+  mkdir -p "$grown" "build-asan/fuzz/found"
   echo "== $name"
   "$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="build-asan/fuzz/found/$name-" "$work" "fuzz/corpus/$name" >"$work.log" 2>&1 || {
-    tail -n 60 "$work.log"
+    -artifact_prefix="build-asan/fuzz/found/$name-" "$grown" "fuzz/corpus/$name" >"$grown.log" 2>&1 || {
+    tail -n 60 "$grown.log"
     status=1
   }
-  grep -E 'stat::number_of_executed_units' "$work.log" || true
+  grep -E 'stat::number_of_executed_units' "$grown.log" || true
 done
 exit $status

@@ -63,7 +63,7 @@ class CapiTest : public ::testing::Test {
     return made;
   }
 
-  /// Steps until the session ends; its text.
+  /// Steps until the answer is whole; its text.
   std::string answer(tt_session* from, tt_progress* progress = nullptr) {
     tt_progress state{};
     state.struct_size = sizeof(state);
