@@ -8,7 +8,7 @@
 
 namespace tattletale {
 
-/// Opens the CPU. `num_threads` 0 means one per physical core the process may run on.
+/// Opens the CPU. `num_threads` 0 means one per core (as the system counts them) the process may run on.
 /// Errors: invalid_argument past 1024 threads.
 Result<std::unique_ptr<Device>> open_cpu_device(uint32_t num_threads);
 
