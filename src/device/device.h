@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "tensor/dtype.h"
 
 namespace tattletale {
 
@@ -29,6 +30,7 @@ inline constexpr size_t kMaxComptimeBytes = 64;  // what a kernel is specialised
 
 enum class BufferId : uint32_t { none = 0 };
 enum class KernelId : uint32_t { none = 0 };
+enum class ListId : uint32_t { none = 0 };
 enum class Submission : uint64_t { none = 0 };
 
 /// A byte range of one buffer. 64-bit offsets everywhere: a KV pool passes 2^31 elements.
@@ -46,9 +48,8 @@ struct Caps {
   uint64_t max_buffer_bytes = 0;
   uint64_t max_binding_bytes = 0;
   uint32_t offset_alignment_bytes = 1;
-  uint32_t num_threads = 0;          // CPU threads; 0 elsewhere
-  bool imports_host_memory = false;  // import_host_memory works without a copy
-  bool waits = false;                // wait() may block the caller
+  uint32_t num_threads = 0;  // CPU threads; 0 elsewhere
+  bool waits = false;        // wait() may block the caller
 };
 
 /// A compiled kernel on its way from a compiler to a device. For a device with built-in kernels
@@ -62,6 +63,10 @@ struct KernelBinary {
   std::string entry_point;
   uint32_t num_bindings = 0;
   uint32_t params_bytes = 0;
+  uint32_t writes_mask = 0;        // bit i set: binding i is written (others are read only)
+  uint32_t workgroup_threads = 0;  // compiled programs only: threads of one workgroup, along x
+  uint32_t subgroup_size = 0;      // the size it was compiled for; 0 when it uses no subgroup operation
+  uint32_t shared_bytes = 0;       // workgroup memory
 };
 
 /// One kernel launch. Unused bindings stay none; the kernel's contract says which may be absent.
@@ -103,10 +108,13 @@ class Device {
   /// A zero-filled buffer. Errors: out_of_memory naming the size asked for and what is in use.
   virtual Result<BufferId> create_buffer(uint64_t size_bytes, std::string_view label) = 0;
 
-  /// Wraps read-only host memory without copying; `owner` keeps it alive as long as the buffer.
-  /// Errors: unsupported unless caps().imports_host_memory.
-  virtual Result<BufferId> import_host_memory(std::span<const std::byte> memory,
-                                              std::shared_ptr<const void> owner) = 0;
+  /// Puts a stored matrix [rows, columns] on the device in the layout that its kernels read: the CPU maps
+  /// `bytes` as they are, others may rearrange. Only kernels' matrix bindings take the result. `bytes` hold
+  /// rows of `dtype` one after the other; `owner` keeps them alive where they are not copied. Read only.
+  /// Errors: out_of_memory; unsupported when no kernel here reads `dtype`.
+  virtual Result<BufferSlice> create_matrix(DType dtype, uint64_t rows, uint64_t columns,
+                                            std::span<const std::byte> bytes,
+                                            std::shared_ptr<const void> owner, std::string_view label) = 0;
 
   /// Frees a buffer once no submitted work uses it.
   virtual void destroy_buffer(BufferId buffer) = 0;
@@ -123,6 +131,13 @@ class Device {
 
   /// Enqueues a list; returns at once on devices that run on their own.
   virtual Result<Submission> submit(const CommandList& list) = 0;
+
+  /// Prepares a list for being submitted again and again: a CUDA graph, a reusable command buffer. Its
+  /// buffers and kernels must outlive it.
+  virtual Result<ListId> record(const CommandList& list) = 0;
+  virtual Result<Submission> submit(ListId list) = 0;
+  /// Frees a recorded list once no submitted work uses it.
+  virtual void destroy_list(ListId list) = 0;
 
   /// True when a submission and all before it have finished. Never waits.
   virtual Result<bool> poll(Submission submission) = 0;

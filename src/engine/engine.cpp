@@ -84,6 +84,7 @@ Result<void> Engine::create_tables() {
 }
 
 Engine::~Engine() {
+  for (const auto& [shape, list] : recorded_) device_.destroy_list(list);
   decoder_.destroy_workspace(workspace_);
   for (const DeviceTensor* tensor : {&tables_.token_ids, &tables_.positions, &tables_.kv_slots,
                                      &tables_.sequences, &tables_.page_table, &logit_rows_}) {
@@ -314,10 +315,9 @@ Result<void> Engine::run_batch(std::span<const BatchPart> parts, uint32_t rows_p
   TT_TRY(upload(tables_.sequences, sequences_));
   TT_TRY(upload(tables_.page_table, page_table_));
   TT_TRY(upload(logit_rows_, rows_));
-  TT_ASSIGN(const CommandList* list,
-            command_list(static_cast<uint32_t>(token_ids_.size()), static_cast<uint32_t>(sequences_.size()),
-                         static_cast<uint32_t>(rows_.size())));
-  TT_ASSIGN(Submission submission, device_.submit(*list));
+  TT_ASSIGN(Submission submission,
+            submit(static_cast<uint32_t>(token_ids_.size()), static_cast<uint32_t>(sequences_.size()),
+                   static_cast<uint32_t>(rows_.size())));
   if (!rows_.empty()) {
     logits_.resize(rows_.size() * decoder_.config().vocab_size);
     const std::span<std::byte> out = std::as_writable_bytes(std::span(logits_));
@@ -328,11 +328,11 @@ Result<void> Engine::run_batch(std::span<const BatchPart> parts, uint32_t rows_p
 
 /// What changes between steps of one shape travels in buffers, so decode steps are recorded once and
 /// replayed.
-Result<const CommandList*> Engine::command_list(uint32_t num_tokens, uint32_t num_sequences,
-                                                uint32_t num_rows) {
+Result<Submission> Engine::submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows) {
   const bool decode = num_tokens == num_sequences && num_sequences == num_rows;
   if (decode) {
-    if (const auto found = recorded_.find(num_tokens); found != recorded_.end()) return &found->second;
+    if (const auto found = recorded_.find(num_tokens); found != recorded_.end())
+      return device_.submit(found->second);
   }
   list_.clear();
   BatchTables batch = tables_;
@@ -342,8 +342,10 @@ Result<const CommandList*> Engine::command_list(uint32_t num_tokens, uint32_t nu
   wanted.rows.shape = Shape{int64_t{num_rows}};
   wanted.rows.slice.size_bytes = num_rows * sizeof(uint32_t);
   TT_TRY(decoder_.forward(batch, wanted, kv_, workspace_, kernels_, list_));
-  if (!decode) return &list_;
-  return &(recorded_[num_tokens] = list_);
+  if (!decode) return device_.submit(list_);
+  TT_ASSIGN(const ListId recorded, device_.record(list_));
+  recorded_.emplace(num_tokens, recorded);
+  return device_.submit(recorded);
 }
 
 Result<void> Engine::compute_logits_impl(SessionId id, std::span<const uint32_t> tokens, size_t first_row,

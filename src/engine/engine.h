@@ -112,7 +112,7 @@ class Engine {
   bool reserve_pages(Session& session, uint64_t num_tokens, std::span<const BatchPart> planned);
   void release_pages(Session& session, uint64_t keep_tokens);
   Result<void> run_batch(std::span<const BatchPart> parts, uint32_t rows_per_part);
-  Result<const CommandList*> command_list(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows);
+  Result<Submission> submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows);
   void accept_token(Session& session, std::span<float> logits);
 
   Device& device_;
@@ -127,11 +127,11 @@ class Engine {
   std::vector<float> logits_;  // host copy of the step's rows
 
   std::vector<uint32_t> free_pages_;
-  std::vector<std::unique_ptr<Session>> sessions_;      // by id; null when freed
-  std::vector<Session*> running_;                       // oldest request first
-  std::unordered_map<uint64_t, CommandList> recorded_;  // decode steps, by shape
-  CommandList list_;                                    // the current step when it is not a recorded one
-  uint64_t clock_ = 0;                                  // steps, for least-recently-used
+  std::vector<std::unique_ptr<Session>> sessions_;  // by id; null when freed
+  std::vector<Session*> running_;                   // oldest request first
+  std::unordered_map<uint64_t, ListId> recorded_;   // decode steps, by shape
+  CommandList list_;                                // of the current step
+  uint64_t clock_ = 0;                              // steps, for least-recently-used
 
   // Host side of the tables, reused.
   std::vector<uint32_t> token_ids_, positions_, page_table_, rows_;

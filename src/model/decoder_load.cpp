@@ -102,15 +102,8 @@ class DecoderLoader {
                             "; matrices may be f32, f16, bf16 or one of GGUF's quantized types");
     }
     DeviceTensor tensor{view.dtype, view.shape, {}};
-    Device& device = decoder_.device_;
-    if (device.caps().imports_host_memory) {
-      TT_ASSIGN(const BufferId buffer, device.import_host_memory(view.bytes, files_.owner));
-      tensor.slice = {buffer, 0, view.bytes.size()};
-    } else {
-      TT_ASSIGN(const BufferId buffer, device.create_buffer(view.bytes.size(), name));
-      tensor.slice = {buffer, 0, view.bytes.size()};
-      TT_TRY(device.write(buffer, 0, view.bytes));
-    }
+    TT_ASSIGN(tensor.slice,
+              decoder_.device_.create_matrix(view.dtype, rows, columns, view.bytes, files_.owner, name));
     decoder_.buffers_.push_back(tensor.slice.buffer);
     return tensor;
   }

@@ -32,8 +32,11 @@ class TwinDevice final : public Device {
     buffers_.emplace_back((size_bytes + 7) / 8);
     return static_cast<BufferId>(buffers_.size() - 1);
   }
-  Result<BufferId> import_host_memory(std::span<const std::byte>, std::shared_ptr<const void>) override {
-    return make_error(ErrorKind::unsupported, "twin", "memory is copied here");
+  Result<BufferSlice> create_matrix(DType, uint64_t, uint64_t, std::span<const std::byte> bytes,
+                                    std::shared_ptr<const void>, std::string_view label) override {
+    TT_ASSIGN(const BufferId buffer, create_buffer(bytes.size(), label));
+    TT_TRY(write(buffer, 0, bytes));
+    return BufferSlice{buffer, 0, bytes.size()};
   }
   void destroy_buffer(BufferId buffer) override { buffers_[static_cast<size_t>(buffer)].clear(); }
 
@@ -66,6 +69,12 @@ class TwinDevice final : public Device {
     }
     return Submission{1};
   }
+  Result<ListId> record(const CommandList& list) override {
+    recorded_.push_back(list);
+    return static_cast<ListId>(recorded_.size());
+  }
+  Result<Submission> submit(ListId list) override { return submit(recorded_[static_cast<size_t>(list) - 1]); }
+  void destroy_list(ListId) override {}
   Result<bool> poll(Submission) override { return true; }
   Result<void> wait(Submission) override { return {}; }
   uint64_t allocated_bytes() const override { return 0; }
@@ -103,6 +112,7 @@ class TwinDevice final : public Device {
   bool rounds_activations_;
   Caps caps_;
   std::vector<std::vector<uint64_t>> buffers_;
+  std::vector<CommandList> recorded_;
   std::vector<Loaded> kernels_;
 };
 

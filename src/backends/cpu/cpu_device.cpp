@@ -70,10 +70,10 @@ class CpuDevice final : public Device {
     caps_.max_buffer_bytes = cpu::physical_memory_bytes();
     caps_.max_binding_bytes = caps_.max_buffer_bytes;
     caps_.num_threads = num_threads;
-    caps_.imports_host_memory = true;
     caps_.waits = true;
-    buffers_.emplace_back();  // BufferId::none
-    kernels_.emplace_back();  // KernelId::none
+    buffers_.emplace_back();   // BufferId::none
+    kernels_.emplace_back();   // KernelId::none
+    recorded_.emplace_back();  // ListId::none
   }
 
   const Caps& caps() const override { return caps_; }
@@ -95,14 +95,16 @@ class CpuDevice final : public Device {
     return add_buffer(std::move(buffer));
   }
 
-  Result<BufferId> import_host_memory(std::span<const std::byte> memory,
-                                      std::shared_ptr<const void> owner) override {
+  Result<BufferSlice> create_matrix(DType dtype, uint64_t rows, uint64_t columns,
+                                    std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                    std::string_view) override {
+    CHECK(row_bytes(dtype, columns).value() * rows == bytes.size());
     CpuBuffer buffer;
-    buffer.data = const_cast<std::byte*>(memory.data());
-    buffer.size_bytes = memory.size();
+    buffer.data = const_cast<std::byte*>(bytes.data());
+    buffer.size_bytes = bytes.size();
     buffer.read_only = true;
     buffer.owner = std::move(owner);
-    return add_buffer(std::move(buffer));
+    return BufferSlice{add_buffer(std::move(buffer)), 0, bytes.size()};
   }
 
   void destroy_buffer(BufferId id) override {
@@ -149,6 +151,17 @@ class CpuDevice final : public Device {
     }
     return Submission{++submitted_};
   }
+
+  Result<ListId> record(const CommandList& list) override {
+    recorded_.push_back(list);
+    return static_cast<ListId>(recorded_.size() - 1);
+  }
+  Result<Submission> submit(ListId list) override {
+    const size_t index = static_cast<size_t>(list);
+    CHECK(index > 0 && index < recorded_.size());
+    return submit(recorded_[index]);
+  }
+  void destroy_list(ListId list) override { recorded_[static_cast<size_t>(list)].clear(); }
 
   Result<bool> poll(Submission) override { return true; }
   Result<void> wait(Submission) override { return {}; }
@@ -237,6 +250,7 @@ class CpuDevice final : public Device {
   std::vector<CpuBuffer> buffers_;
   std::vector<BufferId> free_;
   std::vector<LoadedKernel> kernels_;
+  std::vector<CommandList> recorded_;
   std::vector<std::array<HostBinding, kMaxBindings>> bindings_;  // of the list being run
   HostMemory scratch_;
   WorkCounter work_counters_[2];

@@ -69,12 +69,12 @@ TEST(CpuDevice, ImportedMemoryIsNotCopiedAndKeptAlive) {
   ASSERT_TRUE(device);
   auto owner = std::make_shared<std::vector<std::byte>>(64, std::byte{7});
   const std::weak_ptr<std::vector<std::byte>> watch = owner;
-  auto buffer = (*device)->import_host_memory(*owner, owner);
-  ASSERT_TRUE(buffer);
+  auto matrix = (*device)->create_matrix(DType::u8, 4, 16, *owner, owner, "matrix");
+  ASSERT_TRUE(matrix);
   EXPECT_EQ((*device)->allocated_bytes(), 0u);
   owner.reset();
   EXPECT_FALSE(watch.expired());
-  (*device)->destroy_buffer(*buffer);
+  (*device)->destroy_buffer(matrix->buffer);
   EXPECT_TRUE(watch.expired());
 }
 
@@ -103,13 +103,13 @@ TEST(CpuDevice, WrongUseIsABrokenInvariant) {
   // Writing through a kernel into imported memory, which may be a file map.
   auto kernel = (*device)->load_kernel(gather_rows_binary());
   ASSERT_TRUE(kernel);
-  auto imported = (*device)->import_host_memory(bytes, nullptr);
+  auto imported = (*device)->create_matrix(DType::u8, 1, bytes.size(), bytes, nullptr, "matrix");
   auto rows = (*device)->create_buffer(4, "rows");
   ASSERT_TRUE(imported && rows);
   Dispatch dispatch{.kernel = *kernel, .num_bindings = 3};
   dispatch.set_params(GatherRowsParams{.num_rows = 1, .dim = 1});
   dispatch.bindings[0] = dispatch.bindings[1] = {*rows, 0, 4};
-  dispatch.bindings[2] = {*imported, 0, 4};
+  dispatch.bindings[2] = {imported->buffer, 0, 4};
   CommandList list;
   list.dispatch(dispatch);
   EXPECT_THROW(static_cast<void>((*device)->submit(list)), InvariantError);

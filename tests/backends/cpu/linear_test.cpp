@@ -129,10 +129,10 @@ class Runner {
     dispatch.set_params(params);
     std::vector<BufferId> buffers;
     const auto import = [&](const void* data, uint64_t size) {
-      const BufferId id =
-          device_->import_host_memory({static_cast<const std::byte*>(data), size}, nullptr).value();
-      buffers.push_back(id);
-      return BufferSlice{id, 0, size};
+      const std::span<const std::byte> bytes(static_cast<const std::byte*>(data), size);
+      const BufferSlice slice = device_->create_matrix(DType::u8, 1, size, bytes, nullptr, "matrix").value();
+      buffers.push_back(slice.buffer);
+      return slice;
     };
     dispatch.bindings[0] =
         import(c.x.data() + uint64_t{t0} * params.x_stride, uint64_t{t1 - t0} * params.x_stride * 4);
