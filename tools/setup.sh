@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(clang-19 lld-19 cmake ninja-build ccache pkg-config make git
-       libhwy-dev libpcre2-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev
+       libhwy-dev libpcre2-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libxxhash-dev
        python3 python3-pip unzip)
 test=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19)
 bench=(libbenchmark-dev)
