@@ -1,5 +1,6 @@
 #include "kernels/kernel_contract.h"
 
+#include "kernels/copy_kv_rows.h"
 #include "kernels/embed.h"
 #include "kernels/gather_rows.h"
 #include "kernels/linear.h"
@@ -10,9 +11,9 @@
 namespace tattletale {
 
 std::span<const KernelContract* const> all_kernel_contracts() {
-  static const KernelContract* const kAll[] = {&kEmbedContract,          &kRmsNormContract,
-                                               &kLinearContract,         &kRopeAppendContract,
-                                               &kPagedAttentionContract, &kGatherRowsContract};
+  static const KernelContract* const kAll[] = {
+      &kEmbedContract,          &kRmsNormContract,    &kLinearContract,    &kRopeAppendContract,
+      &kPagedAttentionContract, &kGatherRowsContract, &kCopyKvRowsContract};
   return kAll;
 }
 

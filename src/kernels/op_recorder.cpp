@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/copy_kv_rows.h"
 #include "kernels/gather_rows.h"
 
 namespace tattletale {
@@ -119,6 +120,17 @@ Result<void> OpRecorder::paged_attention(const BatchTables& batch, const DeviceT
   params.scale = scale;
   const DeviceTensor bindings[] = {qkv, kv.k, kv.v, batch.sequences, batch.page_table, out};
   return record(kPagedAttentionContract, PagedAttentionComptime{kv.k.dtype}, params, bindings);
+}
+
+Result<void> OpRecorder::copy_kv_rows(const DeviceTensor& copies, uint32_t num_copies, const KvLayer& kv) {
+  CHECK(kv.k.shape == kv.v.shape && kv.k.dtype == kv.v.dtype);
+  CopyKvRowsParams params;
+  params.num_copies = num_copies;
+  params.num_kv_heads = u32(kv.k.shape[1]);
+  params.page_tokens = u32(kv.k.shape[2]);
+  params.head_dim = u32(kv.k.shape[3]);
+  const DeviceTensor bindings[] = {copies, kv.k, kv.v};
+  return record(kCopyKvRowsContract, CopyKvRowsComptime{kv.k.dtype}, params, bindings);
 }
 
 Result<void> OpRecorder::gather_rows(const DeviceTensor& rows, const DeviceTensor& x,

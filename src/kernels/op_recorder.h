@@ -70,6 +70,8 @@ class OpRecorder {
                            const RopeSettings& rope, const KvLayer& kv);
   Result<void> paged_attention(const BatchTables& batch, const DeviceTensor& qkv, const HeadShape& heads,
                                const KvLayer& kv, float scale, uint32_t window, const DeviceTensor& out);
+  /// copies [C] KvRowsCopy; `num_copies` of them count.
+  Result<void> copy_kv_rows(const DeviceTensor& copies, uint32_t num_copies, const KvLayer& kv);
   Result<void> gather_rows(const DeviceTensor& rows, const DeviceTensor& x, const DeviceTensor& out);
 
  private:

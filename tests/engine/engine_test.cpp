@@ -119,13 +119,13 @@ TEST_F(EngineTest, ASecondTurnReusesTheFirst) {
   for (const uint32_t token : prompt(6, 30)) conversation.push_back(token);
   const std::vector<uint32_t> expected = alone(request(conversation, 8));
   ASSERT_TRUE(fresh->submit(session, request(conversation, 8)).has_value());
-  EXPECT_EQ(fresh->progress(session).cached_tokens, 57u);  // the last generated token was never fed back
   run(*fresh);
+  EXPECT_EQ(fresh->progress(session).cached_tokens, 57u);  // the last generated token was never fed back
   EXPECT_EQ(fresh->take_tokens(session), expected);
   // The same prompt again: all but its last token is cached.
   ASSERT_TRUE(fresh->submit(session, request(conversation, 8)).has_value());
-  EXPECT_EQ(fresh->progress(session).cached_tokens, conversation.size() - 1);
   run(*fresh);
+  EXPECT_EQ(fresh->progress(session).cached_tokens, conversation.size() - 1);
   EXPECT_EQ(fresh->take_tokens(session), expected);
 }
 
@@ -133,8 +133,12 @@ TEST_F(EngineTest, SoakWithAPoolFarTooSmallGivesEachRequestItsOwnTokens) {
   std::mt19937 random(7);
   std::vector<TokenRequest> requests;
   std::vector<std::vector<uint32_t>> expected;
-  for (uint32_t i = 0; i < 24; ++i) {
-    requests.push_back(request(prompt(100 + i, 1 + random() % 90), 1 + random() % 30));
+  const std::vector<uint32_t> texts[] = {prompt(1, 90), prompt(2, 90), prompt(3, 90)};
+  for (uint32_t i = 0; i < 60; ++i) {  // a beginning that others have too, and an end of its own
+    std::vector<uint32_t> tokens = texts[i % 3];
+    tokens.resize(random() % 50);
+    for (const uint32_t token : prompt(100 + i, 1 + random() % 12)) tokens.push_back(token);
+    requests.push_back(request(std::move(tokens), 1 + random() % 60));
     if (i % 3 == 0) requests.back().sampling.temperature = 0.8f;
     requests.back().sampling.seed = i;
     expected.push_back(alone(requests.back()));
@@ -157,7 +161,7 @@ TEST_F(EngineTest, SoakWithAPoolFarTooSmallGivesEachRequestItsOwnTokens) {
       ASSERT_TRUE(small->submit(sessions[s], requests[next]).has_value());
       serving[s] = static_cast<int>(next++);
     }
-    if (random() % 50 == 0) {  // a client that goes away, and comes back
+    if (random() % 20 == 0) {  // a client that goes away, and comes back
       const size_t s = random() % sessions.size();
       if (serving[s] >= 0 && small->progress(sessions[s]).finish == Finish::running) {
         small->finish(sessions[s], Finish::cancelled);
@@ -168,11 +172,63 @@ TEST_F(EngineTest, SoakWithAPoolFarTooSmallGivesEachRequestItsOwnTokens) {
       }
     }
     ASSERT_TRUE(small->step().has_value());
+    const Result<void> verified = small->verify();
+    ASSERT_TRUE(verified.has_value()) << verified.error().message();
   }
-  EXPECT_GT(cancelled, 0u);
+  EXPECT_GT(cancelled, 3u);
+  EXPECT_GT(small->schedule_stats().preemptions, 0u);
+  EXPECT_GT(small->cache_stats().evicted_pages, 20u);
+  EXPECT_GT(small->cache_stats().matched_tokens, 300u);
   for (size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(got[i], expected[i]) << "request " << i;
   for (const SessionId session : sessions) small->free_session(session);
-  EXPECT_EQ(small->free_pages(), small->num_pages());
+  const CacheStats cache = small->cache_stats();
+  EXPECT_EQ(cache.free_pages + cache.evictable_pages, cache.num_pages);
+  EXPECT_EQ(cache.num_leases, 0u);
+}
+
+TEST_F(EngineTest, AHitCostsOnlyWhatIsNew) {
+  std::unique_ptr<Engine> fresh = engine(512, 1024, 512);
+  const std::vector<uint32_t> shared = prompt(50, 203);  // twelve pages and eleven rows
+  const auto with = [&](uint32_t seed, size_t length) {
+    std::vector<uint32_t> tokens = shared;
+    for (const uint32_t token : prompt(seed, length)) tokens.push_back(token);
+    return tokens;
+  };
+  const SessionId one = fresh->create_session(), two = fresh->create_session();
+  ASSERT_TRUE(fresh->submit(one, request(with(1, 10), 5)).has_value());
+  run(*fresh);
+  EXPECT_EQ(fresh->progress(one).forwarded_tokens, 213 + 4u);
+  // Another session, another end: the shared rows are found, those of the last page copied.
+  const TokenRequest other = request(with(2, 7), 5);
+  ASSERT_TRUE(fresh->submit(two, other).has_value());
+  run(*fresh);
+  EXPECT_EQ(fresh->progress(two).cached_tokens, 203u);
+  EXPECT_EQ(fresh->progress(two).forwarded_tokens, 7 + 4u);
+  EXPECT_EQ(fresh->take_tokens(two), alone(other));
+  // A prompt that is cached whole computes its last token.
+  ASSERT_TRUE(fresh->submit(one, other).has_value());
+  run(*fresh);
+  EXPECT_EQ(fresh->progress(one).cached_tokens, 209u);
+  EXPECT_EQ(fresh->progress(one).forwarded_tokens, 1 + 4u);
+  EXPECT_EQ(fresh->take_tokens(one), alone(other));
+  EXPECT_TRUE(fresh->verify().has_value());
+}
+
+TEST_F(EngineTest, RequestsAtOnceComputeTheirSharedPromptOnce) {
+  std::unique_ptr<Engine> fresh = engine(512, 4096, 512);
+  const std::vector<uint32_t> shared = prompt(50, 160);
+  std::vector<SessionId> sessions;
+  std::vector<TokenRequest> wanted;
+  for (uint32_t i = 0; i < 8; ++i) {
+    std::vector<uint32_t> tokens = shared;
+    for (const uint32_t token : prompt(60 + i, 5)) tokens.push_back(token);
+    wanted.push_back(request(std::move(tokens), 3));
+    sessions.push_back(fresh->create_session());
+    ASSERT_TRUE(fresh->submit(sessions.back(), wanted.back()).has_value());
+  }
+  run(*fresh);
+  EXPECT_EQ(fresh->schedule_stats().forwarded_tokens, 160 + 8 * (5 + 2u));
+  for (size_t i = 0; i < sessions.size(); ++i) EXPECT_EQ(fresh->take_tokens(sessions[i]), alone(wanted[i]));
 }
 
 TEST_F(EngineTest, LogitsOfOneCallEqualThoseOfDecoding) {

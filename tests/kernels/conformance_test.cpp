@@ -27,7 +27,8 @@ std::map<std::string, std::vector<KernelCase> (*)()> case_table() {
           {"linear", linear_cases},
           {"rope_append", rope_append_cases},
           {"gather_rows", gather_rows_cases},
-          {"paged_attention", paged_attention_cases}};
+          {"paged_attention", paged_attention_cases},
+          {"copy_kv_rows", copy_kv_rows_cases}};
 }
 
 struct Target {

@@ -89,5 +89,6 @@ std::vector<KernelCase> linear_cases();
 std::vector<KernelCase> rope_append_cases();
 std::vector<KernelCase> paged_attention_cases();
 std::vector<KernelCase> gather_rows_cases();
+std::vector<KernelCase> copy_kv_rows_cases();
 
 }  // namespace tattletale::testing

@@ -75,5 +75,6 @@ extern const CpuKernel kLinearCpu;
 extern const CpuKernel kRopeAppendCpu;
 extern const CpuKernel kPagedAttentionCpu;
 extern const CpuKernel kGatherRowsCpu;
+extern const CpuKernel kCopyKvRowsCpu;
 
 }  // namespace tattletale::cpu

@@ -5,7 +5,8 @@ namespace tattletale::cpu {
 
 const CpuKernel* find_cpu_kernel(std::string_view name) {
   static const CpuKernel* const kTable[] = {&kEmbedCpu,      &kRmsNormCpu,        &kLinearCpu,
-                                            &kRopeAppendCpu, &kPagedAttentionCpu, &kGatherRowsCpu};
+                                            &kRopeAppendCpu, &kPagedAttentionCpu, &kGatherRowsCpu,
+                                            &kCopyKvRowsCpu};
   for (const CpuKernel* kernel : kTable) {
     if (kernel->contract->name == name) return kernel;
   }
