@@ -17,6 +17,15 @@ case "${1:-build}" in
   *) echo "setup.sh: unknown set \"$1\"; one of build, test, bench" >&2; exit 2 ;;
 esac
 
+# Python packages that tests load libraries from, in a folder of their own. Where there is no network their tests
+# are skipped, with the reason.
+python_packages() {
+  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/tattletale/python
+  [ -e "$folder/nvidia/cu13/lib/libnvrtc.so.13" ] && return
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade \
+    --target "$folder" 'nvidia-cuda-nvrtc>=13' >&2 || echo "setup.sh: NVRTC could not be installed" >&2
+}
+
 if ! command -v dpkg-query >/dev/null; then
   echo "setup.sh: this is not a Debian system; install the equivalents of: ${packages[*]}" >&2
   exit 0
@@ -27,7 +36,10 @@ for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+if [ ${#missing[@]} -eq 0 ]; then
+  [ "${1:-build}" = test ] && python_packages
+  exit 0
+fi
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -37,3 +49,4 @@ fi
 echo "Installing: ${missing[*]}" >&2
 "${sudo[@]}" apt-get update -qq >&2
 DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+if [ "${1:-build}" = test ]; then python_packages; fi
