@@ -52,8 +52,10 @@ function(tt_static_package module out)
   endif()
 endfunction()
 
-# tt_test(name folder layer): one GoogleTest program from every .cpp in a folder of tests/.
+# tt_test(name folder layers... [LABEL label]): one GoogleTest program from every .cpp in a folder of tests/.
+# A label names the hardware or driver that its tests need.
 function(tt_test name folder)
+  cmake_parse_arguments(ARG "" "LABEL" "" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp
        ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/cases/*.cpp)
   if(NOT sources)
@@ -63,6 +65,7 @@ function(tt_test name folder)
   target_compile_options(test_${name} PRIVATE ${TT_WARNINGS})
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(test_${name} PRIVATE TT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
-  target_link_libraries(test_${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest GTest::gtest_main)
-  gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}. PROPERTIES TIMEOUT 600)
+  target_link_libraries(test_${name} PRIVATE ${ARG_UNPARSED_ARGUMENTS} GTest::gmock GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}.
+                       PROPERTIES TIMEOUT 600 LABELS "${ARG_LABEL}")
 endfunction()

@@ -5,9 +5,10 @@
 set -euo pipefail
 
 build=(clang-19 lld-19 cmake ninja-build ccache pkg-config make git
-       libhwy-dev libpcre2-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libxxhash-dev
+       libhwy-dev libpcre2-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libxxhash-dev opencl-headers
        python3 python3-pip unzip)
-test=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19)
+test=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19
+      pocl-opencl-icd ocl-icd-libopencl1)
 bench=(libbenchmark-dev)
 
 case "${1:-build}" in
@@ -16,15 +17,6 @@ case "${1:-build}" in
   bench) packages=("${build[@]}" "${bench[@]}") ;;
   *) echo "setup.sh: unknown set \"$1\"; one of build, test, bench" >&2; exit 2 ;;
 esac
-
-# Python packages that tests load libraries from, in a folder of their own. Where there is no network their tests
-# are skipped, with the reason.
-python_packages() {
-  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/tattletale/python
-  [ -e "$folder/nvidia/cu13/lib/libnvrtc.so.13" ] && return
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade \
-    --target "$folder" 'nvidia-cuda-nvrtc>=13' >&2 || echo "setup.sh: NVRTC could not be installed" >&2
-}
 
 if ! command -v dpkg-query >/dev/null; then
   echo "setup.sh: this is not a Debian system; install the equivalents of: ${packages[*]}" >&2
@@ -36,10 +28,7 @@ for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
 done
-if [ ${#missing[@]} -eq 0 ]; then
-  [ "${1:-build}" = test ] && python_packages
-  exit 0
-fi
+[ ${#missing[@]} -eq 0 ] && exit 0
 
 sudo=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -49,4 +38,3 @@ fi
 echo "Installing: ${missing[*]}" >&2
 "${sudo[@]}" apt-get update -qq >&2
 DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-if [ "${1:-build}" = test ]; then python_packages; fi

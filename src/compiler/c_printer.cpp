@@ -1,5 +1,7 @@
 #include "compiler/c_printer.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "compiler/c_expression.h"
 
@@ -91,7 +93,9 @@ class Printer {
       last_location_ = location;
     }
     out_.text += '\n';
-    out_.line_locations.push_back(location);
+    // A dialect's signature may take several lines.
+    const auto num_lines = static_cast<size_t>(std::ranges::count(text, '\n')) + 1;
+    out_.line_locations.insert(out_.line_locations.end(), num_lines, location);
   }
   void lines(std::string_view text) {
     out_.text += text;

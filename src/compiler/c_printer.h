@@ -55,8 +55,9 @@ class CDialect {
   /// The snippet called `name`, or nullptr when the dialect has none.
   virtual const CSnippet* find(std::string_view snippet_name) const = 0;
 
-  /// The entry's declaration up to, without, the opening brace. Arguments are the bindings in order, named
-  /// c_binding_name(kernel, i), then, when there are any, one struct `tt_params params` by value.
+  /// The entry's declaration up to, without, the opening brace; macros may stand before it. Arguments are the
+  /// bindings in order, named c_binding_name(kernel, i), then, when there are any, one struct `tt_params
+  /// params` by value.
   virtual std::string signature(const ir::Kernel& kernel) const = 0;
 
   /// Declares `tt_arena`, an array of u32 in workgroup memory, 16-byte aligned; printed first in the body.

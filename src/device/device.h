@@ -55,7 +55,7 @@ struct Caps {
 /// A compiled kernel on its way from a compiler to a device. For a device with built-in kernels
 /// (`native`), `name` and `comptime` are all there is; elsewhere `code` holds the target's program.
 struct KernelBinary {
-  enum class Format : uint8_t { native, cubin, opencl_c, spirv, wgsl };
+  enum class Format : uint8_t { native, cubin, opencl_c, spirv, wgsl, opencl_binary };
   Format format = Format::native;
   std::string name;                 // the kernel's contract name, e.g. "linear"
   std::vector<std::byte> comptime;  // the contract's comptime struct, at most kMaxComptimeBytes
