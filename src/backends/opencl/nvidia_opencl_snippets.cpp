@@ -10,13 +10,13 @@ constexpr compiler::CSnippet kSnippets[] = {
     // Read-only bindings: through the read-only cache; `asm` without volatile may be moved and merged.
     {"tt_load_u32", R"(TT_FN u32 tt_load_u32(__global const u8* p, u32 index) {
   u32 v;
-  asm("ld.global.nc.u32 %0, [%1];" : "=r"(v) : "l"((__global const u32*)p + index));
+  asm("ld.global.nc.u32 %0, [%1];" : "=r"(v) : "l"((u64)((__global const u32*)p + index)));
   return v;
 }
 )"},
     {"tt_load_u32_stream", R"(TT_FN u32 tt_load_u32_stream(__global const u8* p, u32 index) {
   u32 v;
-  asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"((__global const u32*)p + index));
+  asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"((u64)((__global const u32*)p + index)));
   return v;
 }
 )"},
@@ -42,13 +42,13 @@ constexpr compiler::CSnippet kSnippets[] = {
 )"},
     {"tt_load_u32x2", R"(TT_FN u32x2 tt_load_u32x2(__global const u8* p, u32 index) {
   u32 a, b;
-  asm("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(a), "=r"(b) : "l"((__global const u32*)p + index));
+  asm("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(a), "=r"(b) : "l"((u64)((__global const u32*)p + index)));
   return (u32x2)(a, b);
 }
 )"},
     {"tt_load_u32x2_stream", R"(TT_FN u32x2 tt_load_u32x2_stream(__global const u8* p, u32 index) {
   u32 a, b;
-  asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(a), "=r"(b) : "l"((__global const u32*)p + index));
+  asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(a), "=r"(b) : "l"((u64)((__global const u32*)p + index)));
   return (u32x2)(a, b);
 }
 )"},
@@ -74,13 +74,13 @@ constexpr compiler::CSnippet kSnippets[] = {
 )"},
     {"tt_load_u32x4", R"(TT_FN u32x4 tt_load_u32x4(__global const u8* p, u32 index) {
   u32 a, b, c, d;
-  asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "l"((__global const u32*)p + index));
+  asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "l"((u64)((__global const u32*)p + index)));
   return (u32x4)(a, b, c, d);
 }
 )"},
     {"tt_load_u32x4_stream", R"(TT_FN u32x4 tt_load_u32x4_stream(__global const u8* p, u32 index) {
   u32 a, b, c, d;
-  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "l"((__global const u32*)p + index));
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "l"((u64)((__global const u32*)p + index)));
   return (u32x4)(a, b, c, d);
 }
 )"},
@@ -117,7 +117,7 @@ constexpr compiler::CSnippet kSnippets[] = {
      R"(TT_FN void tt_copy_async(__local u32* arena, u32 word, __global const u8* p, u32 global_word) {
   asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;"
                :
-               : "r"(tt_shared_address(arena + word)), "l"((__global const u32*)p + global_word)
+               : "r"(tt_shared_address(arena + word)), "l"((u64)((__global const u32*)p + global_word))
                : "memory");
 }
 )"},

@@ -1,6 +1,7 @@
 // Programs of an OpenCL device: from kernel to driver's binary, and from binary to kernel object.
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -16,24 +17,37 @@ constexpr size_t kMaxLinesNamed = 8;
 
 /// "linear.cpp:120" for each line of the program that the log mentions ("...:31:7: error: ..."), first ones
 /// only.
-std::string lines_in_log(const std::string& log, const std::vector<std::string>& line_sources) {
+std::string lines_in_log(const std::string& log, const SourceLines& lines) {
   static const std::regex kPlace(":([0-9]{1,7}):[0-9]{1,5}:");
   std::string text;
   std::set<size_t> seen;
   for (std::sregex_iterator it(log.begin(), log.end(), kPlace), end; it != end; ++it) {
     const size_t number = std::stoul((*it)[1].str());
-    if (number == 0 || number > line_sources.size() || line_sources[number - 1].empty()) continue;
+    if (number == 0 || number > lines.size() || lines[number - 1].file.empty()) continue;
     if (!seen.insert(number).second) continue;
     if (seen.size() > kMaxLinesNamed) break;
-    text += "\nline " + std::to_string(number) + " is from " + line_sources[number - 1];
+    const ir::Location& place = lines[number - 1];
+    text += "\nline " + std::to_string(number) + " is from " + place.file + ":" + std::to_string(place.line);
   }
   return text;
 }
 
-std::string source_place(const ir::Kernel& kernel, uint32_t location) {
-  if (location == 0 || location >= kernel.locations.size()) return {};
-  const ir::Location& place = kernel.locations[location];
-  return place.file + ":" + std::to_string(place.line);
+/// " (linear.cpp:120-163)": where the whole kernel is from, for a log that names no line.
+std::string places_of(const SourceLines& lines) {
+  std::map<std::string, std::pair<uint32_t, uint32_t>> files;
+  for (const ir::Location& place : lines) {
+    if (place.file.empty()) continue;
+    const auto [it, is_new] = files.try_emplace(place.file, place.line, place.line);
+    auto& [first, last] = it->second;
+    first = std::min(first, place.line);
+    last = std::max(last, place.line);
+  }
+  std::string text;
+  for (const auto& [file, range] : files) {
+    text += (text.empty() ? " (" : ", ") + file + ":" + std::to_string(range.first);
+    if (range.second != range.first) text += "-" + std::to_string(range.second);
+  }
+  return text.empty() ? text : text + ")";
 }
 
 }  // namespace
@@ -47,27 +61,22 @@ std::string OpenclProgramDevice::compiler_identity() const {
   return identity + "; " + kBuildOptions;
 }
 
-Result<Handle<cl_program>> OpenclProgramDevice::build(Handle<cl_program> program,
+Result<Handle<cl_program>> OpenclProgramDevice::build(Handle<cl_program> program, const char* options,
                                                       const std::string& kernel_name,
-                                                      const std::vector<std::string>& line_sources) const {
+                                                      const SourceLines& lines) const {
   const cl_device_id device = facts_.device;
-  const cl_int status = api_->BuildProgram(program.get(), 1, &device, kBuildOptions, nullptr, nullptr);
+  const cl_int status = api_->BuildProgram(program.get(), 1, &device, options, nullptr, nullptr);
   if (status == CL_SUCCESS) return program;
   std::string log;
   size_t size = 0;
   if (api_->GetProgramBuildInfo(program.get(), device, CL_PROGRAM_BUILD_LOG, 0, nullptr, &size) ==
       CL_SUCCESS) {
-    log.resize(size);
+    log.resize(size + 1);
     api_->GetProgramBuildInfo(program.get(), device, CL_PROGRAM_BUILD_LOG, size, log.data(), nullptr);
     log.resize(std::strlen(log.c_str()));
   }
-  std::set<std::string> places(line_sources.begin(), line_sources.end());
-  places.erase("");
-  std::string from;
-  for (const std::string& place : places) from += (from.empty() ? " (" : ", ") + place;
-  if (!from.empty()) from += ")";
-  const std::string named = lines_in_log(log, line_sources);
-  return make_error(ErrorKind::internal, "kernel " + kernel_name + (named.empty() ? from : ""),
+  const std::string named = lines_in_log(log, lines);
+  return make_error(ErrorKind::internal, "kernel " + kernel_name + (named.empty() ? places_of(lines) : ""),
                     "OpenCL compiler of " + facts_.name + ": " + status_text(status) + named + "\n" + log);
 }
 
@@ -91,17 +100,15 @@ Result<KernelBinary> OpenclProgramDevice::compile(const ir::Kernel& kernel) {
   TT_TRY(check_alive());
   TT_TRY(ir::verify(kernel, target_));
   TT_ASSIGN(const compiler::CSource source, print_opencl(kernel, target_));
-  std::vector<std::string> line_sources;
-  for (const uint32_t location : source.line_locations) {
-    line_sources.push_back(source_place(kernel, location));
-  }
+  SourceLines lines;
+  for (const uint32_t location : source.line_locations) lines.push_back(kernel.locations[location]);
   const char* text = source.text.data();
   const size_t length = source.text.size();
   cl_int status = CL_SUCCESS;
   Handle<cl_program> program(*api_,
                              api_->CreateProgramWithSource(context_.get(), 1, &text, &length, &status));
   if (status != CL_SUCCESS) return failure(status, "creating the program of kernel " + kernel.name);
-  TT_ASSIGN(program, build(std::move(program), kernel.name, line_sources));
+  TT_ASSIGN(program, build(std::move(program), kBuildOptions, kernel.name, lines));
 
   KernelBinary binary;
   binary.format = KernelBinary::Format::opencl_binary;
@@ -133,7 +140,7 @@ Result<Handle<cl_program>> OpenclProgramDevice::program_of(const KernelBinary& b
     Handle<cl_program> program(*api_,
                                api_->CreateProgramWithSource(context_.get(), 1, &text, &size, &status));
     if (status != CL_SUCCESS) return failure(status, "creating the program of kernel " + binary.name);
-    return build(std::move(program), binary.name, {});
+    return build(std::move(program), kBuildOptions, binary.name, {});
   }
   const auto* bytes = reinterpret_cast<const unsigned char*>(binary.code.data());
   cl_int binary_status = CL_SUCCESS;
@@ -145,7 +152,7 @@ Result<Handle<cl_program>> OpenclProgramDevice::program_of(const KernelBinary& b
                       "the driver does not take this compiled program (" + status_text(status) +
                           "): compile it again for " + compiler_identity());
   }
-  return build(std::move(program), binary.name, {});
+  return build(std::move(program), "", binary.name, {});
 }
 
 Result<KernelId> OpenclProgramDevice::load(const KernelBinary& binary) {

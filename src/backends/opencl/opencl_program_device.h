@@ -18,6 +18,9 @@
 
 namespace tattletale::opencl {
 
+/// Where each line of a program's text is from.
+using SourceLines = std::vector<ir::Location>;
+
 class OpenclProgramDevice final : public compiler::ProgramDevice {
  public:
   static Result<std::unique_ptr<OpenclProgramDevice>> open(std::shared_ptr<const OpenclApi> api,
@@ -75,8 +78,8 @@ class OpenclProgramDevice final : public compiler::ProgramDevice {
 
   Result<Handle<cl_program>> program_of(const KernelBinary& binary);
   Result<Handle<cl_kernel>> new_kernel(const Program& program);
-  Result<Handle<cl_program>> build(Handle<cl_program> program, const std::string& kernel_name,
-                                   const std::vector<std::string>& line_sources) const;
+  Result<Handle<cl_program>> build(Handle<cl_program> program, const char* options,
+                                   const std::string& kernel_name, const SourceLines& lines) const;
   Result<std::vector<std::byte>> binary_of(cl_program program, const std::string& kernel_name) const;
   Result<void> fill_zero(cl_mem memory, uint64_t size_bytes);
 
