@@ -5,10 +5,11 @@
 set -euo pipefail
 
 build=(clang-19 lld-19 cmake ninja-build ccache pkg-config make git
-       libhwy-dev libpcre2-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libxxhash-dev opencl-headers
+       libhwy-dev libpcre2-dev libsimdjson-dev nlohmann-json3-dev libcli11-dev libxxhash-dev opencl-headers libvulkan-dev
        python3 python3-pip unzip)
 test=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19
-      pocl-opencl-icd ocl-icd-libopencl1)
+      pocl-opencl-icd ocl-icd-libopencl1
+      libvulkan1 mesa-vulkan-drivers spirv-tools)
 bench=(libbenchmark-dev)
 
 case "${1:-build}" in
