@@ -225,7 +225,7 @@ OpKernel stores_and_atomics(const ir::TargetInfo& target, uint32_t threads) {
     raw<uint32_t>(op, {at0, word(1).value()}, binding);  // the old value is not wanted
   }
   const U seen = mine.load<Storage::u32>(0u);
-  b.out(raw<uint32_t>(Op::atomic_cas, {at0, seen.value(), word(2).value(), mine.base()}, binding));
+  b.out(raw<uint32_t>(Op::atomic_cas, {U(0u).value(), seen.value(), word(2).value(), mine.base()}, binding));
   b.out(raw<uint32_t>(Op::atomic_cas, {at0, (seen + 1u).value(), word(3).value()}, binding));
   for (uint32_t i = 0; i < 16; ++i) b.out(mine.load<Storage::u32>(i));
   return b.finish(OpKernel::Input::halves, false);

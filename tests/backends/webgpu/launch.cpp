@@ -1,0 +1,88 @@
+#include "backends/webgpu/launch.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+
+#include "support/op_kernels.h"
+
+namespace tattletale::test {
+
+std::vector<std::vector<uint32_t>> run_on(webgpu::WebgpuProgramDevice& device, const KernelLaunch& launch) {
+  const std::string& name = launch.kernel.name;
+  const auto refused = [&](const Error& error) {
+    ADD_FAILURE() << name << ": " << error.message();
+    return std::vector<std::vector<uint32_t>>();
+  };
+  Result<KernelBinary> binary = device.compile(launch.kernel);
+  if (!binary) return refused(binary.error());
+  Result<KernelId> program = device.load(*binary);
+  if (!program) return refused(program.error());
+  Dispatch dispatch{.kernel = *program,
+                    .num_bindings = static_cast<uint32_t>(launch.buffers.size()),
+                    .params_bytes = static_cast<uint32_t>(4 * launch.params.size()),
+                    .workgroups = launch.workgroups};
+  std::memcpy(dispatch.params.data(), launch.params.data(), dispatch.params_bytes);
+  std::vector<BufferId> ids;
+  for (size_t i = 0; i < launch.buffers.size(); ++i) {
+    const uint64_t bytes = 4 * launch.buffers[i].size();
+    Result<BufferId> buffer = device.create_buffer(bytes, name);
+    if (!buffer) return refused(buffer.error());
+    const Result<void> written = device.write(*buffer, 0, std::as_bytes(std::span(launch.buffers[i])));
+    if (!written) return refused(written.error());
+    dispatch.bindings[i] = {*buffer, 0, bytes};
+    ids.push_back(*buffer);
+  }
+  CommandList list;
+  list.dispatch(dispatch);
+  Result<Submission> last = device.submit(list);
+  if (!last) return refused(last.error());
+  std::vector<std::vector<uint32_t>> out = launch.buffers;
+  for (size_t i = 0; i < out.size(); ++i) {
+    last = device.read(dispatch.bindings[i], std::as_writable_bytes(std::span(out[i])));
+    if (!last) return refused(last.error());
+  }
+  const Result<void> done = device.wait(*last);
+  if (!done) return refused(done.error());
+  for (BufferId id : ids) device.destroy_buffer(id);
+  return out;
+}
+
+std::string first_difference(const KernelLaunch& launch, const std::vector<std::vector<uint32_t>>& expected,
+                             const std::vector<std::vector<uint32_t>>& found) {
+  if (expected.size() != found.size()) return launch.kernel.name + ": no results";
+  for (size_t binding = 0; binding < expected.size(); ++binding) {
+    if (!launch.kernel.bindings[binding].written) continue;
+    for (size_t i = 0; i < expected[binding].size(); ++i) {
+      const uint32_t want = expected[binding][i], got = found[binding][i];
+      if (want == got) continue;
+      const float a = std::bit_cast<float>(want), b = std::bit_cast<float>(got);
+      if (launch.f32_results && std::abs(a - b) <= 0x1p-19f * std::max(1.0f, std::abs(a))) continue;
+      std::array<char, 160> text;
+      std::snprintf(text.data(), text.size(), ": binding %zu word %zu: expected %08x (%g), found %08x (%g)",
+                    binding, i, want, double{a}, got, double{b});
+      return launch.kernel.name + text.data();
+    }
+  }
+  return "";
+}
+
+std::vector<KernelLaunch> op_launches(const ir::TargetInfo& target, uint32_t threads) {
+  std::vector<KernelLaunch> out;
+  const uint32_t num_threads = threads * kOpWorkgroups;
+  for (OpKernel& op : op_kernels(target, threads)) {
+    KernelLaunch launch{.kernel = std::move(op.kernel), .workgroups = {kOpWorkgroups, 1, 1}};
+    launch.f32_results = op.f32_results;
+    const std::vector<uint32_t> params = {3, std::bit_cast<uint32_t>(-2), std::bit_cast<uint32_t>(0.5f)};
+    launch.params.assign(params.begin(), params.begin() + static_cast<long>(launch.kernel.params.size()));
+    launch.buffers.push_back(op_inputs(op.input, num_threads));
+    launch.buffers.emplace_back(size_t{op.results} * num_threads);
+    for (size_t i = 2; i < launch.kernel.bindings.size(); ++i)
+      launch.buffers.emplace_back(size_t{64} * num_threads);
+    out.push_back(std::move(launch));
+  }
+  return out;
+}
+
+}  // namespace tattletale::test

@@ -1,0 +1,34 @@
+// One launch of a kernel with the contents of its buffers: run on a device, on the interpreter, or written
+// into a bundle for a browser.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "backends/webgpu/webgpu_program_device.h"
+#include "ir/kernel.h"
+
+namespace tattletale::test {
+
+struct KernelLaunch {
+  ir::Kernel kernel;
+  std::array<uint32_t, 3> workgroups{1, 1, 1};
+  std::vector<uint32_t> params;
+  std::vector<std::vector<uint32_t>> buffers;  // by binding, contents before
+  bool f32_results = false;  // compare as numbers: relative error 2^-19, or as much absolutely
+};
+
+/// Buffers after the launch, by binding. Records a failure and returns nothing when the device refuses.
+std::vector<std::vector<uint32_t>> run_on(webgpu::WebgpuProgramDevice& device, const KernelLaunch& launch);
+/// The same on the interpreter.
+std::vector<std::vector<uint32_t>> run_on_interpreter(const KernelLaunch& launch);
+/// The first difference, or "": words, or numbers where f32_results says so.
+std::string first_difference(const KernelLaunch& launch, const std::vector<std::vector<uint32_t>>& expected,
+                             const std::vector<std::vector<uint32_t>>& found);
+
+/// The launches of all op_kernels for a target.
+std::vector<KernelLaunch> op_launches(const ir::TargetInfo& target, uint32_t threads);
+
+}  // namespace tattletale::test
