@@ -25,6 +25,12 @@ void twin(std::span<const HostBinding> bindings, const void* comptime, const voi
   }
 }
 
+std::optional<MatrixBinding> matrix(const void* comptime, const void* params, uint32_t i) {
+  const auto& p = *static_cast<const EmbedParams*>(params);
+  if (i != 0) return std::nullopt;
+  return MatrixBinding{1, static_cast<const EmbedComptime*>(comptime)->table_dtype, p.num_rows, p.dim};
+}
+
 }  // namespace
 
 const KernelContract kEmbedContract = {
@@ -34,6 +40,8 @@ const KernelContract kEmbedContract = {
     .params_bytes = sizeof(EmbedParams),
     .writes_mask = 1u << 2,
     .twin = twin,
+    .matrix = matrix,
+    .plan = plan_embed,
 };
 
 }  // namespace tattletale

@@ -22,5 +22,6 @@ struct EmbedParams {
   float scale = 1.0f;
 };
 extern const KernelContract kEmbedContract;
+Result<LaunchPlan> plan_embed(const LaunchRequest& request);
 
 }  // namespace tattletale

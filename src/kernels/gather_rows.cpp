@@ -22,6 +22,7 @@ const KernelContract kGatherRowsContract = {
     .params_bytes = sizeof(GatherRowsParams),
     .writes_mask = 1u << 2,
     .twin = twin,
+    .plan = plan_gather_rows,
 };
 
 }  // namespace tattletale

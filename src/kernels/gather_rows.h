@@ -15,5 +15,6 @@ struct GatherRowsParams {
   uint32_t dim = 0;       // D
 };
 extern const KernelContract kGatherRowsContract;
+Result<LaunchPlan> plan_gather_rows(const LaunchRequest& request);
 
 }  // namespace tattletale

@@ -68,6 +68,13 @@ void linear_twin(std::span<const HostBinding> bindings, const void* comptime_byt
   }
 }
 
+std::optional<MatrixBinding> matrix(const void* comptime, const void* params, uint32_t i) {
+  const auto& c = *static_cast<const LinearComptime*>(comptime);
+  const auto& p = *static_cast<const LinearParams*>(params);
+  if (i >= c.num_weights) return std::nullopt;
+  return MatrixBinding{2 + i, c.weight_dtype[i], p.out_dim[i], p.in_dim};
+}
+
 }  // namespace
 
 const KernelContract kLinearContract = {
@@ -77,6 +84,8 @@ const KernelContract kLinearContract = {
     .params_bytes = sizeof(LinearParams),
     .writes_mask = 1u << 1,
     .twin = linear_twin,
+    .matrix = matrix,
+    .plan = plan_linear,
 };
 
 }  // namespace tattletale

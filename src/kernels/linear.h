@@ -35,5 +35,6 @@ struct LinearParams {
   uint32_t y_stride = 0;
 };
 extern const KernelContract kLinearContract;
+Result<LaunchPlan> plan_linear(const LaunchRequest& request);
 
 }  // namespace tattletale

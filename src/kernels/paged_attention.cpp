@@ -74,6 +74,7 @@ const KernelContract kPagedAttentionContract = {
     .params_bytes = sizeof(PagedAttentionParams),
     .writes_mask = 1u << 5,
     .twin = twin,
+    .plan = plan_paged_attention,
 };
 
 }  // namespace tattletale

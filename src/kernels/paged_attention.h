@@ -38,5 +38,6 @@ struct PagedAttentionParams {
   float scale = 1.0f;
 };
 extern const KernelContract kPagedAttentionContract;
+Result<LaunchPlan> plan_paged_attention(const LaunchRequest& request);
 
 }  // namespace tattletale

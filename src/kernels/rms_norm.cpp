@@ -31,6 +31,7 @@ const KernelContract kRmsNormContract = {
     .params_bytes = sizeof(RmsNormParams),
     .writes_mask = 1u << 2,
     .twin = twin,
+    .plan = plan_rms_norm,
 };
 
 }  // namespace tattletale

@@ -20,5 +20,6 @@ struct RmsNormParams {
   float weight_offset = 0.0f;
 };
 extern const KernelContract kRmsNormContract;
+Result<LaunchPlan> plan_rms_norm(const LaunchRequest& request);
 
 }  // namespace tattletale

@@ -83,6 +83,7 @@ const KernelContract kRopeAppendContract = {
     .params_bytes = sizeof(RopeAppendParams),
     .writes_mask = 1u << 0 | 1u << 6 | 1u << 7,
     .twin = twin,
+    .plan = plan_rope_append,
 };
 
 }  // namespace tattletale

@@ -39,5 +39,6 @@ struct RopeAppendParams {
   float rope_factor = 1.0f;
 };
 extern const KernelContract kRopeAppendContract;
+Result<LaunchPlan> plan_rope_append(const LaunchRequest& request);
 
 }  // namespace tattletale

@@ -43,8 +43,17 @@ inline Result<std::vector<Bytes>> run_on_device(Device& device, const KernelCont
   dispatch.num_bindings = contract.num_bindings;
   dispatch.params_bytes = contract.params_bytes;
   std::memcpy(dispatch.params.data(), data.params.data(), data.params.size());
+  std::vector<bool> is_matrix(data.bindings.size(), false);
+  for (uint32_t i = 0; contract.matrix != nullptr; ++i) {
+    const std::optional<MatrixBinding> matrix = contract.matrix(data.comptime.data(), data.params.data(), i);
+    if (!matrix) break;
+    is_matrix[matrix->binding] = true;
+    TT_ASSIGN(dispatch.bindings[matrix->binding],
+              device.create_matrix(matrix->dtype, matrix->rows, matrix->columns,
+                                   data.bindings[matrix->binding], nullptr, "matrix"));
+  }
   for (size_t i = 0; i < data.bindings.size(); ++i) {
-    if (data.bindings[i].empty()) continue;
+    if (data.bindings[i].empty() || is_matrix[i]) continue;
     const uint64_t size = data.bindings[i].size();
     Bytes guarded(size + 2 * kGuardBytes, kGuard);
     std::memcpy(guarded.data() + kGuardBytes, data.bindings[i].data(), size);
@@ -58,6 +67,11 @@ inline Result<std::vector<Bytes>> run_on_device(Device& device, const KernelCont
   std::vector<Bytes> results(data.bindings.size());
   for (size_t i = 0; i < data.bindings.size(); ++i) {
     if (data.bindings[i].empty()) continue;
+    if (is_matrix[i]) {
+      results[i] = data.bindings[i];
+      device.destroy_buffer(dispatch.bindings[i].buffer);
+      continue;
+    }
     const uint64_t size = data.bindings[i].size();
     Bytes guarded(size + 2 * kGuardBytes);
     TT_ASSIGN(const Submission done, device.read({dispatch.bindings[i].buffer, 0, guarded.size()}, guarded));

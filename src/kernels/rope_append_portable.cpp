@@ -1,0 +1,200 @@
+// rope_append on accelerators: a workgroup for each head of each token. The head lies in workgroup memory
+// while it is normed and rotated; every thread then finishes pairs of neighbouring numbers, one stored word
+// of a 16-bit cache.
+#include <algorithm>
+#include <bit>
+
+#include "kernels/body_parts.h"
+#include "kernels/rope_append.h"
+
+namespace tattletale {
+namespace {
+
+using namespace lang;  // NOLINT: kernel bodies read like the language
+
+struct Comptime {
+  RopeLayout layout = RopeLayout::half;
+  DType kv_dtype = DType::f16;
+  uint16_t head_dim = 0;
+  uint16_t rotary_dim = 0;
+  uint8_t norm = 0;        // q and k heads are normed
+  uint8_t page_shift = 0;  // log2 of page_tokens
+};
+constexpr uint32_t kThreads = 64;
+
+struct Rotation {
+  Val<float> cosine, sine;
+};
+
+/// cos and sin of position * inv_freq, times factor. The product is taken as a sum of two floats and reduced
+/// by pi / 2 in two parts, so positions up to 2^24 keep f32 accuracy; the polynomials (Cephes, sinf and cosf)
+/// are our own because targets promise as little as 2^-11 for theirs.
+Rotation rotation(Val<uint32_t> position, Val<float> inv_freq, Val<float> factor) {
+  constexpr float kInverseHalfPi = 0.63661977236758134f;
+  constexpr float kHalfPiHigh = 1.57079637f;     // f32(pi / 2)
+  constexpr float kHalfPiLow = -4.37113883e-8f;  // pi / 2 - kHalfPiHigh
+  const Val<float> p = to_f32(position);
+  const Val<float> high = p * inv_freq;
+  const Val<float> low = fma(p, inv_freq, neg(high));
+  const Val<float> quarters = floor(fma(high, kInverseHalfPi, 0.5f));
+  const Val<float> x = fma(quarters, -kHalfPiLow, fma(quarters, -kHalfPiHigh, high)) + low;
+  const Val<float> z = x * x;
+  const Val<float> sin_tail = fma(z, fma(z, -1.9515295891e-4f, 8.3321608736e-3f), -1.6666654611e-1f);
+  const Val<float> sine = fma(x * z, sin_tail, x);
+  const Val<float> cos_tail =
+      fma(z, fma(z, 2.443315711809948e-5f, -1.388731625493765e-3f), 4.166664568298827e-2f);
+  const Val<float> cosine = fma(z * z, cos_tail, fma(z, -0.5f, 1.0f));
+  const Val<uint32_t> quadrant = to_u32(to_i32(quarters)) & 3u;
+  const Val<bool> swapped = (quadrant & 1u) != 0u;
+  const Val<float> s = select(swapped, cosine, sine), c = select(swapped, sine, cosine);
+  return {select(((quadrant + 1u) & 2u) != 0u, neg(c), c) * factor,
+          select((quadrant & 2u) != 0u, neg(s), s) * factor};
+}
+
+ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
+  const auto& c = *static_cast<const Comptime*>(comptime);
+  const uint32_t threads = preferred_threads(target, kThreads);
+  const uint32_t dim = c.head_dim, half = c.rotary_dim / 2u;
+  KernelScope k("rope_append", threads, target);
+  const Buffer qkv = k.output("qkv"), inv_freq = k.input("inv_freq"), positions = k.input("positions");
+  const Buffer slots = k.input("kv_slots"), k_pages = k.output("k_pages"), v_pages = k.output("v_pages");
+  const Val<uint32_t> num_tokens = TT_PARAM(k, RopeAppendParams, num_tokens);
+  const Val<uint32_t> num_q_heads = TT_PARAM(k, RopeAppendParams, num_q_heads);
+  const Val<uint32_t> num_kv_heads = TT_PARAM(k, RopeAppendParams, num_kv_heads);
+  const Val<uint32_t> stride = TT_PARAM(k, RopeAppendParams, qkv_stride);
+  const Val<float> eps = TT_PARAM(k, RopeAppendParams, norm_eps);
+  const Val<float> weight_offset = TT_PARAM(k, RopeAppendParams, norm_weight_offset);
+  const Val<float> factor = TT_PARAM(k, RopeAppendParams, rope_factor);
+  const Shared<float> head("head", dim);
+  WorkgroupSum workgroup_sum(threads, target.subgroup_size);
+  const Val<uint32_t> h = workgroup_id(0);
+  const Val<bool> is_q = h < num_q_heads;
+  const Val<bool> is_v = h >= num_q_heads + num_kv_heads;
+
+  // Norm weights are bound only where the model has them.
+  const auto norm_head = [&](const Buffer& weight, const Buffer& from) {
+    Var<float> sum(0.0f);
+    $for (d, local_id(), dim, threads) {
+      const Val<float> v = from.load<Storage::f32>(d);
+      sum = fma(v, v, sum);
+    }
+    const Val<float> inverse_rms = rsqrt(workgroup_sum(sum) / static_cast<float>(dim) + eps);
+    $for (d, local_id(), dim, threads) {
+      head.store(d,
+                 from.load<Storage::f32>(d) * inverse_rms * (weight.load<Storage::f32>(d) + weight_offset));
+    }
+  };
+  const auto copy_head = [&](const Buffer& from) {
+    $for (d, local_id(), dim, threads) {
+      head.store(d, from.load<Storage::f32>(d));
+    }
+  };
+
+  $for (t, workgroup_id(1), num_tokens, num_workgroups(1)) {
+    const Buffer row = qkv.at(t * (stride / dim) + h, Val<uint32_t>(dim * 4u));
+    if (c.norm != 0) {
+      const Buffer q_norm = k.input("q_norm"), k_norm = k.input("k_norm");
+      $if (is_v) {
+        copy_head(row);
+      }
+      $else {
+        $if (is_q) {
+          norm_head(q_norm, row);
+        }
+        $else {
+          norm_head(k_norm, row);
+        }
+      }
+    } else {
+      copy_head(row);
+    }
+    barrier();
+
+    const Val<uint32_t> position = positions.load<Storage::u32>(t);
+    // The finished number d of the head.
+    const auto rotated = [&](Val<uint32_t> d) {
+      Var<float> out(head.load(d));
+      $if (!is_v & (d < 2u * half)) {
+        if (c.layout == RopeLayout::half) {
+          const Val<bool> is_first = d < half;
+          const Val<uint32_t> i = select(is_first, d, d - half);
+          const Rotation r = rotation(position, inv_freq.load<Storage::f32>(i), factor);
+          const Val<float> other = head.load(select(is_first, d + half, d - half));
+          out = fma(out, r.cosine, other * select(is_first, neg(r.sine), r.sine));
+        } else {
+          const Rotation r = rotation(position, inv_freq.load<Storage::f32>(d >> 1u), factor);
+          const Val<bool> is_first = (d & 1u) == 0u;
+          const Val<float> other = head.load(d ^ 1u);
+          out = fma(out, r.cosine, other * select(is_first, neg(r.sine), r.sine));
+        }
+      }
+      return out.get();
+    };
+    const Val<uint32_t> slot_low = slots.load<Storage::u32>(2u * t);
+    const Val<uint32_t> slot_high = slots.load<Storage::u32>(2u * t + 1u);
+    const Val<uint32_t> page = funnel_shr(slot_high, slot_low, Val<uint32_t>(uint32_t{c.page_shift}));
+    const Val<uint32_t> offset = slot_low & ((1u << c.page_shift) - 1u);
+    const uint32_t head_bytes = dim * dtype_info(c.kv_dtype).block_bytes;
+    $for (pair, local_id(), dim / 2u, threads) {
+      const Val<float> a = rotated(pair * 2u), b = rotated(pair * 2u + 1u);
+      $if (is_q) {
+        row.store(pair * 2u, a);
+        row.store(pair * 2u + 1u, b);
+      }
+      $else {
+        const Val<uint32_t> kv_head = select(is_v, h - num_q_heads - num_kv_heads, h - num_q_heads);
+        const Val<uint32_t> page_head = page * num_kv_heads + kv_head;
+        const Val<uint32_t> place = offset * (dim / 2u) + pair;
+        const uint32_t page_bytes = head_bytes << c.page_shift;
+        $if (is_v) {
+          store_pair(v_pages.at(page_head, page_bytes), c.kv_dtype, place, a, b);
+        }
+        $else {
+          store_pair(k_pages.at(page_head, page_bytes), c.kv_dtype, place, a, b);
+        }
+      }
+    }
+    barrier();  // before the head is overwritten
+  }
+  return k.finish();
+}
+
+constexpr KernelBody kBody = {"rope_append", trace};
+
+}  // namespace
+
+Result<LaunchPlan> plan_rope_append(const LaunchRequest& request) {
+  const auto& contract = *static_cast<const RopeAppendComptime*>(request.comptime);
+  const auto& p = *static_cast<const RopeAppendParams*>(request.params);
+  constexpr uint32_t kMaxHeadDim = 512;
+  const bool fits = p.head_dim % 2 == 0 && p.head_dim <= kMaxHeadDim && std::has_single_bit(p.page_tokens) &&
+                    p.qkv_stride % p.head_dim == 0 && request.present(1) == request.present(2);
+  if (!fits) {
+    return make_error(
+        ErrorKind::unsupported, "rope_append",
+        "heads of " + std::to_string(p.head_dim) + " in rows of " + std::to_string(p.qkv_stride) +
+            " and pages of " + std::to_string(p.page_tokens) +
+            " tokens; accelerators take even heads up to 512, whole heads a row, pages of a power "
+            "of two, and norms of both q and k or of neither");
+  }
+  Comptime c{.layout = contract.layout,
+             .kv_dtype = contract.kv_dtype,
+             .head_dim = static_cast<uint16_t>(p.head_dim),
+             .rotary_dim = static_cast<uint16_t>(p.rotary_dim),
+             .norm = request.present(1),
+             .page_shift = static_cast<uint8_t>(std::countr_zero(p.page_tokens))};
+  LaunchPlan plan;
+  Stage stage{.body = &kBody};
+  stage.comptime.set(c);
+  stage.params.set(p);
+  stage.workgroups = {p.num_q_heads + 2 * p.num_kv_heads, std::min(p.num_tokens, kMaxWorkgroups), 1};
+  for (const uint32_t i : {0u, 3u, 4u, 5u, 6u, 7u}) stage.bindings.push_back(StageBinding::launch(i));
+  if (c.norm != 0) {
+    stage.bindings.push_back(StageBinding::launch(1));
+    stage.bindings.push_back(StageBinding::launch(2));
+  }
+  plan.stages.push_back(std::move(stage));
+  return plan;
+}
+
+}  // namespace tattletale
