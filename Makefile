@@ -1,6 +1,6 @@
 # A thin face over CMake. `make run` and `make test` each do everything on a fresh Debian 12 machine.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test bench fuzz format clean
+.PHONY: help setup build run test proofs bench fuzz format clean
 SHELL := bash
 
 PROMPT ?= Why is the sky blue? Answer in two sentences.
@@ -9,6 +9,7 @@ MODEL ?=
 help:
 	@echo "make run [PROMPT=\"...\"] [MODEL=path]  install, build, fetch the default model, answer a prompt"
 	@echo "make test                             install, build, run every check"
+	@echo "make proofs                           install, check every proof, run the model beside the C++"
 	@echo "make build                            the program, at build/tattletale"
 	@echo "make bench                            the benchmarks, at build/bench/"
 	@echo "make fuzz [FUZZ_SECONDS=600]               every fuzz target for that long"
@@ -26,6 +27,11 @@ run: build
 test:
 	@tools/setup.sh test
 	@tools/test.sh
+
+proofs:
+	@tools/setup.sh test
+	@tools/build.sh test cache_trace
+	@proofs/run.sh
 
 bench:
 	@tools/setup.sh bench

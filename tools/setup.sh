@@ -9,7 +9,8 @@ build=(clang-19 lld-19 cmake ninja-build ccache pkg-config make git
        python3 python3-pip unzip)
 test=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19
       pocl-opencl-icd ocl-icd-libopencl1
-      libvulkan1 mesa-vulkan-drivers spirv-tools chromium)
+      libvulkan1 mesa-vulkan-drivers spirv-tools chromium
+      coq ocaml-nox spin)
 bench=(libbenchmark-dev)
 
 case "${1:-build}" in

@@ -57,6 +57,7 @@ stage fetch-gemma3 tools/fetch_model.sh gemma3 || echo "  tests with the Gemma 3
 export TATTLETALE_MODELS=$models
 
 ctest_stage tests build
+stage proofs proofs/run.sh && tail -n 2 "$log/proofs.log" || true
 # The same kernels and models on the instruction sets that other machines have.
 kernels='^(cpu|kernels|model|engine)\.'
 TATTLETALE_CPU_DISABLE=amx ctest_stage tests-no-amx build -R "$kernels"

@@ -32,8 +32,7 @@ class Verifier {
     owned_.assign(kernel_.regions.size(), false);
     if (kernel_.regions.empty()) return invalid("has no body: regions is empty");
     owned_[kRootRegion] = true;
-    TT_TRY(region(kRootRegion, 0));
-    return verify_uniformity(kernel_);
+    return region(kRootRegion, 0);
   }
 
  private:
@@ -228,8 +227,13 @@ class Verifier {
 
 }  // namespace
 
-Result<void> verify(const Kernel& kernel, const TargetInfo& target) {
+Result<void> verify_form(const Kernel& kernel, const TargetInfo& target) {
   return Verifier(kernel, target).run();
+}
+
+Result<void> verify(const Kernel& kernel, const TargetInfo& target) {
+  TT_TRY(verify_form(kernel, target));
+  return verify_uniformity(kernel);
 }
 
 }  // namespace tattletale::ir

@@ -17,4 +17,7 @@ inline constexpr uint32_t kMaxNesting = 64;     // regions inside regions; WGSL 
 /// the operation. Instructions that no region lists are dead and not looked at.
 Result<void> verify(const Kernel& kernel, const TargetInfo& target);
 
+/// All of verify() but uniformity.
+Result<void> verify_form(const Kernel& kernel, const TargetInfo& target);
+
 }  // namespace tattletale::ir

@@ -59,9 +59,13 @@ struct LockstepOptions {
   uint32_t unrelated = 0;      // of 8 sequences, how many share at most one token with earlier ones
   PageId first_page = 0;
   uint32_t verify_every = 1;
+  bool checkpoints = true;
 };
 
-class Lockstep {
+/// Trie and LeaseType have the interface of RadixTrie and Lease; proofs/lockstep puts ones here that also
+/// write down every call.
+template <class Trie, class LeaseType>
+class BasicLockstep {
  public:
   enum Operation : uint32_t {
     kStart,
@@ -79,14 +83,14 @@ class Lockstep {
     kNumOperations
   };
 
-  explicit Lockstep(LockstepOptions options)
+  explicit BasicLockstep(LockstepOptions options)
       : options_(options), model_(options.num_pages, options.page_tokens), rows_(options.num_pages) {
     auto trie =
-        RadixTrie::create({.pool = {.num_pages = options.num_pages,
-                                    .page_tokens = options.page_tokens,
-                                    .first_page = options.first_page},
-                           .release_checkpoint = [this](uint64_t id) { released_checkpoints_.push_back(id); },
-                           .on_evict = [this](const EvictedRun& run) { note_eviction(run); }});
+        Trie::create({.pool = {.num_pages = options.num_pages,
+                               .page_tokens = options.page_tokens,
+                               .first_page = options.first_page},
+                      .release_checkpoint = [this](uint64_t id) { released_checkpoints_.push_back(id); },
+                      .on_evict = [this](const EvictedRun& run) { note_eviction(run); }});
     trie_ = std::move(*trie);
     for (auto& rows : rows_) rows.assign(options.page_tokens, 0);
   }
@@ -122,7 +126,7 @@ class Lockstep {
   }
   const std::string& failure() const { return failure_; }
   uint64_t num_steps() const { return num_steps_; }
-  RadixTrie& trie() { return *trie_; }
+  Trie& trie() { return *trie_; }
   /// What the run has met, so that a test can tell that it tested something.
   struct Coverage {
     uint64_t trie_pages = 0, matched_pages = 0, copies = 0, replaced = 0, evicted = 0, refused = 0, tails = 0;
@@ -132,7 +136,7 @@ class Lockstep {
 
  private:
   struct Request {
-    Lease lease;
+    LeaseType lease;
     Tokens tokens;          // prompt and answer
     uint64_t computed = 0;  // tokens whose rows exist (in `pages`, or in the copy source until copied)
     Tokens path;            // published and held
@@ -228,7 +232,7 @@ class Lockstep {
     Request request;
     request.tokens = make_tokens(choices);
     const bool all = choices.below(4) == 0;
-    const bool need_checkpoint = choices.below(8) == 0;
+    const bool need_checkpoint = choices.below(8) == 0 && options_.checkpoints;
     const uint64_t limit = request.tokens.size() - (all ? 0 : 1);
     request.lease = trie_->match(request.tokens, request.pages,
                                  {.recompute_last_token = !all, .need_checkpoint = need_checkpoint});
@@ -497,7 +501,7 @@ class Lockstep {
   }
 
   void set_checkpoint(Request& request) {
-    if (request.path.empty()) return;
+    if (request.path.empty() || !options_.checkpoints) return;
     ModelPage& page = model_.pages().at(request.path);
     if (page.checkpoint != 0) expected_released_.push_back(page.checkpoint);
     page.checkpoint = ++last_checkpoint_;
@@ -542,7 +546,7 @@ class Lockstep {
   LockstepOptions options_;
   ModelCache model_;
   std::vector<std::vector<uint64_t>> rows_;  // the device: by page, the prefix whose KV each row is
-  std::unique_ptr<RadixTrie> trie_;
+  std::unique_ptr<Trie> trie_;
   std::vector<Request> requests_;
   std::vector<Tokens> history_;
   std::vector<std::pair<Tokens, ModelPage>> expected_evictions_;
@@ -554,5 +558,7 @@ class Lockstep {
   uint32_t last_operation_ = 0;
   Coverage coverage_;
 };
+
+using Lockstep = BasicLockstep<RadixTrie, Lease>;
 
 }  // namespace tattletale::testing
