@@ -68,7 +68,7 @@ Result<void> check_fits(const ir::Kernel& kernel, const ir::TargetInfo& target) 
 
 }  // namespace
 
-Result<compiler::CSource> emit_cuda(const ir::Kernel& kernel, const ir::TargetInfo& target) {
+Result<compiler::CSource> print_cuda(const ir::Kernel& kernel, const ir::TargetInfo& target) {
   TT_TRY(check_fits(kernel, target));
   return compiler::print_c(kernel, CudaDialect());
 }

@@ -11,7 +11,7 @@ namespace tattletale::cuda {
 /// CUDA C++ of one kernel: `extern "C" __global__ void <entry_point>(pointers..., tt_params by value)`.
 /// Workgroup memory above 48 KiB is dynamic: a launch passes Kernel::shared_bytes() either way in that case.
 /// Errors: unsupported when the kernel does not fit the target (subgroup size, threads, shared memory).
-Result<compiler::CSource> emit_cuda(const ir::Kernel& kernel, const ir::TargetInfo& target);
+Result<compiler::CSource> print_cuda(const ir::Kernel& kernel, const ir::TargetInfo& target);
 
 /// What NVRTC can compile for, whether or not such a card is here. `compute_capability`: 90 for sm_90.
 /// num_processors is left at 1.

@@ -25,7 +25,7 @@ TEST(CudaEmitter, PrintsOneStatementAValueWithItsLine) {
   $for (i, local_id(), n, 64u) {
     y.store(i, x.load<Storage::f16>(i) * scale - 0.5f);
   }
-  const auto source = emit_cuda(k.finish(), cuda_target_info(90));
+  const auto source = print_cuda(k.finish(), cuda_target_info(90));
   ASSERT_TRUE(source) << source.error().message();
   EXPECT_EQ(source->entry_point, "kernel_axpy");
   const std::string line = std::to_string(first + 3);
@@ -59,7 +59,7 @@ TEST(CudaEmitter, PrintsOneStatementAValueWithItsLine) {
 
 TEST(CudaEmitter, EveryLineOfTextKnowsItsPlace) {
   for (const test::OpKernel& op : test::op_kernels(cuda_target_info(90), 64)) {
-    const auto source = emit_cuda(op.kernel, cuda_target_info(90));
+    const auto source = print_cuda(op.kernel, cuda_target_info(90));
     ASSERT_TRUE(source) << source.error().message();
     const auto lines = std::count(source->text.begin(), source->text.end(), '\n');
     EXPECT_EQ(source->line_locations.size(), static_cast<size_t>(lines)) << op.kernel.name;
@@ -73,7 +73,7 @@ TEST(CudaEmitter, OpKernelsAreLegalAndUseEveryOperation) {
     EXPECT_TRUE(legal) << legal.error().message();
     for (const ir::Instruction& i : op.kernel.instructions) used[static_cast<size_t>(i.op)] = true;
     if (const char* folder = std::getenv("TT_DUMP_CUDA")) {
-      const auto source = emit_cuda(op.kernel, cuda_target_info(90));
+      const auto source = print_cuda(op.kernel, cuda_target_info(90));
       if (source) std::ofstream(std::string(folder) + "/" + op.kernel.name + ".cu") << source->text;
     }
   }
@@ -89,7 +89,7 @@ TEST(CudaEmitter, ArenasAbove48KiBAreDynamic) {
     const Shared<uint32_t> a("a", 5), b("b", words);
     b.store(local_id(), 1u);
     y.store(local_id(), a.load(0u));
-    return emit_cuda(k.finish(), cuda_target_info(90))->text;
+    return print_cuda(k.finish(), cuda_target_info(90))->text;
   };
   EXPECT_NE(text(64).find("__shared__ __align__(16) u32 tt_arena[72];"), std::string::npos);
   EXPECT_NE(text(64).find("tt_shared_store_u32(tt_arena, 8u + "),
@@ -103,7 +103,7 @@ TEST(CudaEmitter, RefusesWhatTheTargetLacks) {
     const Buffer y = k.output("y");
     const Shared<uint32_t> a("a", words);
     y.store(local_id(), a.load(0u));
-    const auto source = emit_cuda(k.finish(), cuda_target_info(80));
+    const auto source = print_cuda(k.finish(), cuda_target_info(80));
     return source ? std::string() : source.error().message();
   };
   EXPECT_EQ(refusal(1024, 40000), "");

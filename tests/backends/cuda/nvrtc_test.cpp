@@ -21,7 +21,7 @@ TEST_F(WithNvrtc, CompilesEveryOperationForEveryGeneration) {
     if (!architecture && nvrtc_->major() < 13 && capability >= 100) continue;  // younger than NVRTC 12.4
     ASSERT_TRUE(architecture) << architecture.error().message();
     for (const test::OpKernel& op : test::op_kernels(target, 128)) {
-      const auto source = emit_cuda(op.kernel, target);
+      const auto source = print_cuda(op.kernel, target);
       ASSERT_TRUE(source) << source.error().message();
       const auto cubin = nvrtc_->compile(op.kernel, *source, *architecture);
       ASSERT_TRUE(cubin) << cubin.error().message();
@@ -68,7 +68,7 @@ ir::Kernel many_live_values(uint32_t threads) {
 TEST_F(WithNvrtc, TellsRegistersAndSpills) {
   const auto compile = [&](uint32_t threads) {
     const ir::Kernel kernel = many_live_values(threads);
-    const auto cubin = nvrtc_->compile(kernel, *emit_cuda(kernel, cuda_target_info(90)), "sm_90a");
+    const auto cubin = nvrtc_->compile(kernel, *print_cuda(kernel, cuda_target_info(90)), "sm_90a");
     EXPECT_TRUE(cubin) << cubin.error().message();
     return *cubin->resources;
   };
@@ -100,7 +100,7 @@ TEST_F(WithNvrtc, AFaultyProgramNamesItsKernelLineAndLog) {
   const uint32_t line = __LINE__ + 1;
   y.store(local_id(), local_id());
   const ir::Kernel kernel = k.finish();
-  auto source = emit_cuda(kernel, cuda_target_info(90));
+  auto source = print_cuda(kernel, cuda_target_info(90));
   ASSERT_TRUE(source);
   const size_t call = source->text.rfind("tt_store_u32(");
   source->text.replace(call, 12, "tt_misspelt");
@@ -117,7 +117,7 @@ TEST_F(WithNvrtc, AFaultInInlineAssemblyGivesTheAssemblersLog) {
   const Buffer y = k.output("y");
   y.store(local_id(), exp2(Val<float>(1.0f)));
   const ir::Kernel kernel = k.finish();
-  auto source = emit_cuda(kernel, cuda_target_info(90));
+  auto source = print_cuda(kernel, cuda_target_info(90));
   ASSERT_TRUE(source);
   source->text.replace(source->text.find("ex2.approx"), 10, "ex3.approx");
   const auto cubin = nvrtc_->compile(kernel, *source, "sm_90a");
