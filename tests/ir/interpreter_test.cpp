@@ -512,6 +512,16 @@ TEST(Reports, RacesOfEveryKind) {
                 s.store(local_id(), v);
               }),
               HasSubstr("races with shared_load"));
+  // Two lanes read, and the one that read last writes.
+  EXPECT_THAT(tile([](Bench&, const auto& s) {
+                $if (local_id() < 4u) {
+                  const Val<uint32_t> v = s.load(0u);
+                  $if (local_id() == 3u) {
+                    s.store(0u, v);
+                  }
+                }
+              }),
+              HasSubstr("races with shared_load"));
   // A reader of each subgroup, then a subgroup barrier, then a write.
   EXPECT_THAT(tile([](Bench&, const auto& s) {
                 const Val<uint32_t> v = s.load(0u);
@@ -590,6 +600,16 @@ TEST(Reports, FragmentsBelongToAllLanes) {
     });
   };
   EXPECT_EQ(with(true), "");
+  // Even the first lane of the subgroup may not know which elements it wrote.
+  EXPECT_THAT(report(4, 4,
+                     [](Bench& k) {
+                       Shared<float> tile("tile", 256);
+                       Fragment::fill(1.0f).store(tile, 0u, 16u);
+                       $if (local_id() == 0u) {
+                         k.out.store(0u, tile.load(0u));
+                       }
+                     }),
+              HasSubstr("races with fragment_store_shared of tile"));
   EXPECT_THAT(with(false), HasSubstr("races with fragment_store_shared of tile"));
   EXPECT_THAT(report(4, 4,
                      [](Bench&) {
