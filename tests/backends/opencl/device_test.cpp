@@ -159,6 +159,26 @@ TEST_F(OpenclDevice, AWriteIsOrderedBetweenSubmissions) {
   destroy({x, y});
 }
 
+TEST_F(OpenclDevice, WritesBehindLongWorkKeepTheirBytes) {
+  // The copies cannot start while the launches run; more bytes than the rings hold must wait, not overwrite.
+  const BufferId x = make_buffer(counting(1 << 20)), y = make_buffer(uint64_t{4 << 20});
+  constexpr uint32_t kPiece = 20'000, kPieces = 400;  // 32 MB
+  const BufferId z = make_buffer(uint64_t{kPiece * kPieces * 4});
+  const auto values = counting(kPiece * kPieces);
+  CommandList list;
+  for (uint32_t i = 0; i < (target().is_cpu ? 40 : 4000); ++i) {
+    list.dispatch(dispatch_of(multiply_add(), (1 << 20) / kThreads, {all(x), all(y)}, 1u << 20, 1u));
+  }
+  const Submission work = must(device().submit(list));
+  for (uint32_t i = 0; i < kPieces; ++i) {
+    const auto piece = std::span(values).subspan(i * kPiece, kPiece);
+    must(device().write(z, i * kPiece * 4, std::as_bytes(piece)));
+    if (i == 5) EXPECT_FALSE(must(device().poll(work))) << "a small write waited for the work before it";
+  }
+  EXPECT_EQ(read<uint32_t>(z, values.size()), values);
+  destroy({x, y, z});
+}
+
 TEST_F(OpenclDevice, ReadsSeeWhatWasSubmittedBeforeThem) {
   // More bytes in flight than any ring holds; results are looked at only at the end, in mixed order.
   constexpr uint32_t kCount = 300'000, kSteps = 16;
