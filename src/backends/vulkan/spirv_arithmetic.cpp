@@ -113,13 +113,22 @@ std::optional<Id> KernelWriter::write_comparison(const ir::Instruction& in) {
   return b(kTable[row][column], {operand(in, 0), operand(in, 1)});
 }
 
+Id KernelWriter::write_to_f32(Id x, Scalar from) {
+  if (from == Scalar::i32) return f(SpvOp::convert_s_to_f, {x});
+  if (!features_.inexact_u32_to_f32) return f(SpvOp::convert_u_to_f, {x});
+  // Both halves convert exactly, so only their sum rounds.
+  const Id high = f(SpvOp::convert_u_to_f, {u(SpvOp::shift_right_logical, {x, cu(16)})});
+  const Id low = f(SpvOp::convert_u_to_f, {u(SpvOp::bitwise_and, {x, cu(0xffff)})});
+  return f(SpvOp::f_add, {f(SpvOp::f_mul, {high, cf(65536.0f)}), low});
+}
+
 std::optional<Id> KernelWriter::write_conversion(const ir::Instruction& in) {
   if (in.op != Op::to_f32 && in.op != Op::to_i32 && in.op != Op::to_u32 && in.op != Op::bitcast) {
     return std::nullopt;
   }
   const Scalar from = kernel_.at(in.operands[0]).type.scalar;
   const Id x = operand(in, 0);
-  if (in.op == Op::to_f32) return f(from == Scalar::i32 ? SpvOp::convert_s_to_f : SpvOp::convert_u_to_f, {x});
+  if (in.op == Op::to_f32) return write_to_f32(x, from);
   if (from == Scalar::f32 && in.op == Op::to_i32) return module_.value(SpvOp::convert_f_to_s, i32_, {x});
   if (from == Scalar::f32 && in.op == Op::to_u32) return u(SpvOp::convert_f_to_u, {x});
   return as(from, in.type.scalar, x);

@@ -56,6 +56,7 @@ class KernelWriter {
   std::optional<Id> write_comparison(const ir::Instruction& in);
   std::optional<Id> write_conversion(const ir::Instruction& in);
   Id write_dot4(const ir::Instruction& in);
+  Id write_to_f32(Id x, ir::Scalar from);
 
   // spirv_math.cpp
   std::optional<Id> write_math(const ir::Instruction& in);

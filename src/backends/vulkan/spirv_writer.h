@@ -27,6 +27,9 @@ struct SpirvFeatures {
   bool cooperative_matrix = false;         // f16 x f16 -> f32, 16x16x16; needs explicit_workgroup_layout
   bool bfloat16_matrix = false;            // bf16 x bf16 -> f32, likewise
 
+  // Faults of drivers that the module goes round.
+  bool inexact_u32_to_f32 = false;  // SwiftShader rounds large numbers twice
+
   /// What `target` promises, and nothing more: a module that runs wherever the target does.
   static SpirvFeatures of(const ir::TargetInfo& target);
 };

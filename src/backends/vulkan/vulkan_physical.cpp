@@ -153,6 +153,7 @@ void fill_features(PhysicalDevice& device, const FeatureChain& chain, const Prop
   features.f16_round_to_even = features.float16 && properties.v12.shaderRoundingModeRTEFloat16;
   features.packed_dot =
       chain.v13.shaderIntegerDotProduct && properties.v13.integerDotProduct4x8BitPackedSignedAccelerated;
+  features.inexact_u32_to_f32 = properties.v12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER;
   features.explicit_workgroup_layout = chain.workgroup.workgroupMemoryExplicitLayout;
 }
 
