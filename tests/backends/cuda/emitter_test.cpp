@@ -7,6 +7,7 @@
 #include "backends/cuda/cuda_dialect.h"
 #include "ir/lang.h"
 #include "ir/verify.h"
+#include "support/op_conformance.h"
 #include "support/op_kernels.h"
 
 namespace tattletale::cuda {
@@ -79,6 +80,15 @@ TEST(CudaEmitter, OpKernelsAreLegalAndUseEveryOperation) {
   }
   for (const ir::OpInfo& info : ir::all_ops()) {
     EXPECT_TRUE(used[static_cast<size_t>(info.op)]) << info.name << " is in no op kernel";
+  }
+}
+
+TEST(CudaEmitter, OpKernelsAreFreeOfRacesAndUndefinedResults) {
+  for (const uint32_t threads : {64u, 128u}) {
+    for (const test::OpKernel& op : test::op_kernels(cuda_target_info(90), threads)) {
+      const auto ran = test::interpret(op);
+      EXPECT_TRUE(ran) << ran.error().message();
+    }
   }
 }
 
