@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "backends/cuda/cuda_dialect.h"
+#include "ir/interpreter.h"
 #include "ir/lang.h"
 #include "ir/verify.h"
 #include "support/op_conformance.h"
@@ -88,6 +89,18 @@ TEST(CudaEmitter, OpKernelsAreFreeOfRacesAndUndefinedResults) {
     for (const test::OpKernel& op : test::op_kernels(cuda_target_info(90), threads)) {
       const auto ran = test::interpret(op);
       EXPECT_TRUE(ran) << ran.error().message();
+    }
+  }
+}
+
+/// The interpreter places an accumulator's numbers where mma.m16n8k16 does, twice side by side; then bodies
+/// see the same numbers in the same lanes on both. The formulas are those of compiler/ptx_snippets.cpp.
+TEST(CudaEmitter, FragmentsLieAsOnTheInterpreter) {
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    for (uint32_t number = 0; number < 8; ++number) {
+      const ir::FragmentPlace place = ir::fragment_place(32, lane, number);
+      EXPECT_EQ(place.row, lane / 4 + (number & 2) * 4) << lane << ", " << number;
+      EXPECT_EQ(place.column, lane % 4 * 2 + (number & 4) * 2 + (number & 1)) << lane << ", " << number;
     }
   }
 }

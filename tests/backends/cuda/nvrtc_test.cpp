@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "backends/cuda/cuda_dialect.h"
+#include "backends/cuda/tiled_matmul.h"
 #include "ir/lang.h"
 #include "nvrtc_fixture.h"
 #include "support/op_kernels.h"
@@ -33,6 +34,19 @@ TEST_F(WithNvrtc, CompilesEveryOperationForEveryGeneration) {
       EXPECT_EQ(cubin->resources->stack_bytes, 0u) << op.kernel.name;
       EXPECT_EQ(cubin->resources->shared_bytes, op.kernel.shared_bytes()) << op.kernel.name;
     }
+  }
+}
+
+TEST_F(WithNvrtc, AMatrixProductStaysInRegisters) {
+  for (const uint32_t capability : kComputeCapabilities) {
+    const ir::Kernel kernel = test::tiled_matmul(cuda_target_info(capability), Storage::bf16);
+    const auto architecture = nvrtc_->architecture(capability);
+    if (!architecture) continue;  // said above
+    const auto cubin =
+        nvrtc_->compile(kernel, *print_cuda(kernel, cuda_target_info(capability)), *architecture);
+    ASSERT_TRUE(cubin) << cubin.error().message();
+    EXPECT_LE(cubin->resources->registers, 128u);
+    EXPECT_EQ(cubin->resources->stack_bytes, 0u);
   }
 }
 
