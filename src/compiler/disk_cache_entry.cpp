@@ -95,7 +95,8 @@ CacheKey cache_key(std::string_view ir_text, const ir::TargetInfo& target,
                    std::string_view compiler_identity) {
   // Taking the struct apart by name makes a forgotten new field a compile error.
   const auto& [name, subgroup_size, max_workgroup_threads, max_shared_bytes, max_bindings, max_binding_bytes,
-               num_processors, is_cpu, f16x2, dot4_i8, async_copy, f16_fragments, bf16_fragments] = target;
+               num_processors, is_cpu, f16x2, dot4_i8, mul_hi, funnel_shift, async_copy, f16_fragments,
+               bf16_fragments] = target;
   Writer writer;
   writer.number(kFormatVersion);
   writer.block(ir_text.data(), ir_text.size());
@@ -106,7 +107,8 @@ CacheKey cache_key(std::string_view ir_text, const ir::TargetInfo& target,
     writer.number(number);
   }
   writer.number(max_binding_bytes);
-  for (const bool flag : {is_cpu, f16x2, dot4_i8, async_copy}) writer.number(uint8_t{flag});
+  for (const bool flag : {is_cpu, f16x2, dot4_i8, mul_hi, funnel_shift, async_copy})
+    writer.number(uint8_t{flag});
   for (const ir::FragmentTier tier : {f16_fragments, bf16_fragments}) {
     writer.number(static_cast<uint8_t>(tier));
   }

@@ -44,6 +44,10 @@ std::optional<uint32_t> residue(const Kernel& kernel, Value value, uint32_t modu
       }
       return std::nullopt;
     }
+    case Op::for_: {  // the counter: first + k * step
+      if (of(2, modulus) != 0u) return std::nullopt;
+      return of(0, modulus);
+    }
     default: return std::nullopt;
   }
 }

@@ -22,11 +22,13 @@ struct TargetInfo {
   uint32_t max_bindings = 8;  // storage buffers of one program
   uint64_t max_binding_bytes = 128u << 20;
   uint32_t num_processors =
-      1;                    // streaming multiprocessors, compute units, cores: how many workgroups fill it
-  bool is_cpu = false;      // a software driver: few, long-running threads are best
-  bool f16x2 = false;       // packed half arithmetic (Op::fma_f16x2 and friends)
-  bool dot4_i8 = false;     // native four-way integer dot; emulated where false
-  bool async_copy = false;  // copy_async runs beside arithmetic; a plain copy where false
+      1;                 // streaming multiprocessors, compute units, cores: how many workgroups fill it
+  bool is_cpu = false;   // a software driver: few, long-running threads are best
+  bool f16x2 = false;    // packed half arithmetic (Op::fma_f16x2 and friends)
+  bool dot4_i8 = false;  // native four-way integer dot; emulated where false
+  bool mul_hi = true;    // cheap high product; where false u32 division by constants is left to the driver
+  bool funnel_shift = true;  // the emitter has Op::funnel_shr; written out as shifts where false
+  bool async_copy = false;   // copy_async runs beside arithmetic; a plain copy where false
   FragmentTier f16_fragments = FragmentTier::none;   // f16 x f16 -> f32, 16x16x16
   FragmentTier bf16_fragments = FragmentTier::none;  // bf16 x bf16 -> f32, 16x16x16
 };
