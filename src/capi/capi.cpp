@@ -7,8 +7,8 @@
 #include <cstring>
 #include <new>
 
-#include "backends/cpu/cpu_device.h"
 #include "capi/handles.h"
+#include "capi/open_device.h"
 #include "model/architecture.h"
 
 namespace tattletale {
@@ -87,12 +87,6 @@ Result<Struct> grown(const Struct* from, Struct defaults, std::string_view name)
   }
   std::memcpy(&defaults, from, from->struct_size);
   return defaults;
-}
-
-Result<std::unique_ptr<Device>> open_device(std::string_view name, uint32_t num_threads) {
-  if (name == "auto" || name == "cpu") return open_cpu_device(num_threads);
-  return make_error(ErrorKind::unsupported, "device",
-                    "\"" + std::string(name) + "\" is not one of: auto, cpu");
 }
 
 Result<DType> kv_dtype_of(std::string_view name) {
@@ -302,10 +296,7 @@ const char* tt_status_name(tt_status status) {
 }
 
 tt_status tt_devices_json(tt_string* out, tt_error* error) {
-  return guarded(error, [&]() -> Result<void> {
-    TT_ASSIGN(const std::unique_ptr<Device> cpu, open_cpu_device(0));
-    return give(describe_devices({cpu->caps()}).dump(), out);
-  });
+  return guarded(error, [&]() -> Result<void> { return give(describe_devices(list_devices()).dump(), out); });
 }
 
 void tt_model_options_defaults(tt_model_options* options) {

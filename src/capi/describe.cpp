@@ -141,14 +141,16 @@ std::string dominant_format(const ModelFiles& files) {
   return most == bytes.end() ? "none" : std::string(dtype_name(most->first));
 }
 
-Json describe_devices(const std::vector<Caps>& devices) {
+Json describe_devices(const std::vector<DeviceListing>& devices) {
   Json list = Json::array();
-  for (const Caps& caps : devices) {
-    list.push_back({{"backend", caps.backend},
-                    {"name", caps.name},
-                    {"isa", caps.isa},
-                    {"threads", caps.num_threads},
-                    {"memory_bytes", caps.max_buffer_bytes}});
+  for (const DeviceListing& device : devices) {
+    list.push_back({{"device", device.device},
+                    {"backend", device.backend},
+                    {"name", device.name},
+                    {"isa", device.driver},
+                    {"software", device.is_cpu},
+                    {"threads", device.num_threads},
+                    {"memory_bytes", device.memory_bytes}});
   }
   return list;
 }

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "capi/open_device.h"
 #include "device/device.h"
 #include "engine/engine.h"
 #include "engine/stop_matcher.h"
@@ -48,7 +49,7 @@ struct tt_session {
 namespace tattletale {
 
 /// JSON texts of tt_devices_json, tt_model_info_json and tt_inspect_json.
-Json describe_devices(const std::vector<Caps>& devices);
+Json describe_devices(const std::vector<DeviceListing>& devices);
 Json describe_model(const tt_model& model);
 Result<Json> describe_files(const std::string& path);
 

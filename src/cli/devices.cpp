@@ -13,12 +13,12 @@ Outcome<ExitCode> devices_command(const Options& options) {
     CLI_TRY(print(json_text(devices, 2) + "\n"));
     return ExitCode::kOk;
   }
-  std::string lines = formatted("%-8s %-40s %-12s %7s %10s\n", "device", "name", "isa", "threads", "memory");
+  std::string lines = formatted("%-10s %-44s %-32s %10s\n", "device", "name", "driver", "memory");
   for (const Json& device : devices) {
-    lines += formatted("%-8s %-40s %-12s %7llu %10s\n", device.value("backend", "").c_str(),
+    const uint64_t memory = device.value("memory_bytes", uint64_t{0});
+    lines += formatted("%-10s %-44s %-32s %10s\n", device.value("device", "").c_str(),
                        device.value("name", "").c_str(), device.value("isa", "").c_str(),
-                       static_cast<unsigned long long>(device.value("threads", uint64_t{0})),
-                       bytes_text(static_cast<double>(device.value("memory_bytes", uint64_t{0}))).c_str());
+                       memory == 0 ? "-" : bytes_text(static_cast<double>(memory)).c_str());
   }
   CLI_TRY(print(lines));
   return ExitCode::kOk;

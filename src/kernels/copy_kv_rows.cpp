@@ -32,6 +32,7 @@ const KernelContract kCopyKvRowsContract = {
     .params_bytes = sizeof(CopyKvRowsParams),
     .writes_mask = 1u << 1 | 1u << 2,
     .twin = twin,
+    .plan = plan_copy_kv_rows,
 };
 
 }  // namespace tattletale

@@ -30,5 +30,6 @@ struct CopyKvRowsParams {
   uint32_t head_dim = 0;
 };
 extern const KernelContract kCopyKvRowsContract;
+Result<LaunchPlan> plan_copy_kv_rows(const LaunchRequest& request);
 
 }  // namespace tattletale

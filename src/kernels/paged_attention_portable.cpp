@@ -142,10 +142,13 @@ class Body {
         for (uint32_t g = 0; g < group_; ++g) {
           const Vec<float, 4> a = queries_.load_vec<4>(g * dim_ + chunk * 8u);
           const Vec<float, 4> b = queries_.load_vec<4>(g * dim_ + chunk * 8u + 4u);
-          Val<float> sum = dot[g];
-          for (uint32_t i = 0; i < 4; ++i) sum = fma(x[i], a[i], sum);
-          for (uint32_t i = 0; i < 4; ++i) sum = fma(x[4 + i], b[i], sum);
-          dot[g] = sum;
+          // Short chains: a long one rounds more and waits longer.
+          Val<float> first_half = x[0] * a[0], second_half = x[4] * b[0];
+          for (uint32_t i = 1; i < 4; ++i) {
+            first_half = fma(x[i], a[i], first_half);
+            second_half = fma(x[4 + i], b[i], second_half);
+          }
+          dot[g] += first_half + second_half;
         }
       }
       for (uint32_t g = 0; g < group_; ++g) scores_.store(g * tile_ + tid_, dot[g]);

@@ -1,5 +1,8 @@
 #include "kernels/program_cache.h"
 
+#include "ir/text.h"
+#include "ir/verify.h"
+
 namespace tattletale {
 
 Result<KernelId> ProgramCache::get(const KernelBody& body, std::span<const std::byte> comptime) {
@@ -7,15 +10,26 @@ Result<KernelId> ProgramCache::get(const KernelBody& body, std::span<const std::
   key.push_back('\0');
   key.append(reinterpret_cast<const char*>(comptime.data()), comptime.size());
   if (const auto found = loaded_.find(key); found != loaded_.end()) return found->second;
-  TT_ASSIGN(const KernelBinary binary, build(body, comptime));
-  TT_ASSIGN(const KernelId kernel, device_.load(binary));
-  loaded_.emplace(std::move(key), kernel);
-  return kernel;
+  const ir::Kernel kernel = body.trace(device_.target(), comptime.data());
+  TT_ASSIGN(const KernelId id, load(kernel));
+  loaded_.emplace(std::move(key), id);
+  return id;
 }
 
-Result<KernelBinary> ProgramCache::build(const KernelBody& body, std::span<const std::byte> comptime) {
-  const ir::Kernel kernel = body.trace(device_.target(), comptime.data());
-  return device_.compile(kernel);
+Result<KernelId> ProgramCache::load(const ir::Kernel& kernel) {
+  TT_TRY(ir::verify(kernel, device_.target()));
+  compiler::CacheKey key;
+  if (disk_) {
+    key = compiler::cache_key(ir::print(kernel), device_.target(), device_.compiler_identity());
+    if (const std::optional<KernelBinary> stored = disk_->find(key)) {
+      if (Result<KernelId> id = device_.load(*stored)) return id;
+      disk_->remove(key);  // a driver may refuse what an earlier one made; compile anew
+    }
+  }
+  TT_ASSIGN(const KernelBinary binary, device_.compile(kernel));
+  TT_ASSIGN(const KernelId id, device_.load(binary));
+  if (disk_) disk_->store(key, binary);
+  return id;
 }
 
 }  // namespace tattletale

@@ -26,25 +26,42 @@ struct Rotation {
   Val<float> cosine, sine;
 };
 
-/// cos and sin of position * inv_freq, times factor. The product is taken as a sum of two floats and reduced
-/// by pi / 2 in two parts, so positions up to 2^24 keep f32 accuracy; the polynomials (Cephes, sinf and cosf)
-/// are our own because targets promise as little as 2^-11 for theirs.
+/// position * inv_freq as a fraction of a full turn in 32 bits, by integers: exact, so every target rotates
+/// by the same angle at any position, whether or not its fma is fused. inv_freq is m * 2^-s with a 24-bit m;
+/// m / (2 pi) is taken to 64 fractional bits, shifted by s and multiplied by the position, and whole turns
+/// fall away.
+Val<uint32_t> turn_of(Val<uint32_t> position, Val<float> inv_freq) {
+  constexpr uint32_t kInverse2PiHigh = 0x28be60dbu, kInverse2PiLow = 0x9391054au;  // 2^64 / (2 pi)
+  const Val<uint32_t> bits = bits_of(inv_freq);
+  const Val<uint32_t> m = (bits & 0x7fffffu) | 0x800000u;
+  const Val<uint32_t> s = 150u - (bits >> 23u);
+  // m / (2 pi) in three words.
+  const Val<uint32_t> w0 = m * kInverse2PiLow, carry_in = mul_hi(m, kInverse2PiLow),
+                      middle = m * kInverse2PiHigh;
+  const Val<uint32_t> w1 = carry_in + middle;
+  const Val<uint32_t> w2 = mul_hi(m, kInverse2PiHigh) + select(w1 < middle, Val<uint32_t>(1u), 0u);
+  const Val<uint32_t> words = s >> 5u, count = s & 31u, zero = 0u;
+  const Val<bool> none = words == 0u, one = words == 1u, two = words == 2u;
+  const Val<uint32_t> a = select(none, w0, select(one, w1, select(two, w2, zero)));
+  const Val<uint32_t> b = select(none, w1, select(one, w2, zero));
+  const Val<uint32_t> c = select(none, w2, zero);
+  const Val<uint32_t> low = funnel_shr(b, a, count), high = funnel_shr(c, b, count);
+  return mul_hi(position, low) + position * high;
+}
+
+/// cos and sin of position * inv_freq, times factor. The polynomials (Cephes, sinf and cosf) are our own
+/// because targets promise as little as 2^-11 for theirs.
 Rotation rotation(Val<uint32_t> position, Val<float> inv_freq, Val<float> factor) {
-  constexpr float kInverseHalfPi = 0.63661977236758134f;
-  constexpr float kHalfPiHigh = 1.57079637f;     // f32(pi / 2)
-  constexpr float kHalfPiLow = -4.37113883e-8f;  // pi / 2 - kHalfPiHigh
-  const Val<float> p = to_f32(position);
-  const Val<float> high = p * inv_freq;
-  const Val<float> low = fma(p, inv_freq, neg(high));
-  const Val<float> quarters = floor(fma(high, kInverseHalfPi, 0.5f));
-  const Val<float> x = fma(quarters, -kHalfPiLow, fma(quarters, -kHalfPiHigh, high)) + low;
+  constexpr float kRadiansPerUnit = 1.4629180792671596e-9f;  // 2 pi / 2^32
+  const Val<uint32_t> turn = turn_of(position, inv_freq);
+  const Val<uint32_t> quadrant = (turn + (1u << 29)) >> 30u;
+  const Val<float> x = to_f32(to_i32(turn - (quadrant << 30u))) * kRadiansPerUnit;
   const Val<float> z = x * x;
   const Val<float> sin_tail = fma(z, fma(z, -1.9515295891e-4f, 8.3321608736e-3f), -1.6666654611e-1f);
   const Val<float> sine = fma(x * z, sin_tail, x);
   const Val<float> cos_tail =
       fma(z, fma(z, 2.443315711809948e-5f, -1.388731625493765e-3f), 4.166664568298827e-2f);
   const Val<float> cosine = fma(z * z, cos_tail, fma(z, -0.5f, 1.0f));
-  const Val<uint32_t> quadrant = to_u32(to_i32(quarters)) & 3u;
   const Val<bool> swapped = (quadrant & 1u) != 0u;
   const Val<float> s = select(swapped, cosine, sine), c = select(swapped, sine, cosine);
   return {select(((quadrant + 1u) & 2u) != 0u, neg(c), c) * factor,
@@ -72,41 +89,42 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
   const Val<bool> is_v = h >= num_q_heads + num_kv_heads;
 
   // Norm weights are bound only where the model has them.
-  const auto norm_head = [&](const Buffer& weight, const Buffer& from) {
+  const auto norm_head = [&](const Buffer& weight, const Buffer& from, Val<uint32_t> first) {
     Var<float> sum(0.0f);
     $for (d, local_id(), dim, threads) {
-      const Val<float> v = from.load<Storage::f32>(d);
+      const Val<float> v = from.load<Storage::f32>(first + d);
       sum = fma(v, v, sum);
     }
     const Val<float> inverse_rms = rsqrt(workgroup_sum(sum) / static_cast<float>(dim) + eps);
     $for (d, local_id(), dim, threads) {
-      head.store(d,
-                 from.load<Storage::f32>(d) * inverse_rms * (weight.load<Storage::f32>(d) + weight_offset));
+      head.store(d, from.load<Storage::f32>(first + d) * inverse_rms *
+                        (weight.load<Storage::f32>(d) + weight_offset));
     }
   };
-  const auto copy_head = [&](const Buffer& from) {
+  const auto copy_head = [&](const Buffer& from, Val<uint32_t> first) {
     $for (d, local_id(), dim, threads) {
-      head.store(d, from.load<Storage::f32>(d));
+      head.store(d, from.load<Storage::f32>(first + d));
     }
   };
 
   $for (t, workgroup_id(1), num_tokens, num_workgroups(1)) {
-    const Buffer row = qkv.at(t * (stride / dim) + h, Val<uint32_t>(dim * 4u));
+    const Buffer row = qkv.at(t, stride * 4u);
+    const Val<uint32_t> first = h * dim;
     if (c.norm != 0) {
       const Buffer q_norm = k.input("q_norm"), k_norm = k.input("k_norm");
       $if (is_v) {
-        copy_head(row);
+        copy_head(row, first);
       }
       $else {
         $if (is_q) {
-          norm_head(q_norm, row);
+          norm_head(q_norm, row, first);
         }
         $else {
-          norm_head(k_norm, row);
+          norm_head(k_norm, row, first);
         }
       }
     } else {
-      copy_head(row);
+      copy_head(row, first);
     }
     barrier();
 
@@ -138,8 +156,8 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
     $for (pair, local_id(), dim / 2u, threads) {
       const Val<float> a = rotated(pair * 2u), b = rotated(pair * 2u + 1u);
       $if (is_q) {
-        row.store(pair * 2u, a);
-        row.store(pair * 2u + 1u, b);
+        row.store(first + pair * 2u, a);
+        row.store(first + pair * 2u + 1u, b);
       }
       $else {
         const Val<uint32_t> kv_head = select(is_v, h - num_q_heads - num_kv_heads, h - num_q_heads);
@@ -168,14 +186,13 @@ Result<LaunchPlan> plan_rope_append(const LaunchRequest& request) {
   const auto& p = *static_cast<const RopeAppendParams*>(request.params);
   constexpr uint32_t kMaxHeadDim = 512;
   const bool fits = p.head_dim % 2 == 0 && p.head_dim <= kMaxHeadDim && std::has_single_bit(p.page_tokens) &&
-                    p.qkv_stride % p.head_dim == 0 && request.present(1) == request.present(2);
+                    request.present(1) == request.present(2);
   if (!fits) {
-    return make_error(
-        ErrorKind::unsupported, "rope_append",
-        "heads of " + std::to_string(p.head_dim) + " in rows of " + std::to_string(p.qkv_stride) +
-            " and pages of " + std::to_string(p.page_tokens) +
-            " tokens; accelerators take even heads up to 512, whole heads a row, pages of a power "
-            "of two, and norms of both q and k or of neither");
+    return make_error(ErrorKind::unsupported, "rope_append",
+                      "heads of " + std::to_string(p.head_dim) + " in rows of " +
+                          std::to_string(p.qkv_stride) + " and pages of " + std::to_string(p.page_tokens) +
+                          " tokens; accelerators take even heads up to 512, pages of a power "
+                          "of two, and norms of both q and k or of neither");
   }
   Comptime c{.layout = contract.layout,
              .kv_dtype = contract.kv_dtype,

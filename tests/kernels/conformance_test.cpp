@@ -1,9 +1,11 @@
 // Every kernel on every device against its naive twin. A new device joins by a line in device_factories(), a
 // new kernel by its cases in case_table().
+#include <algorithm>
 #include <iostream>
 #include <map>
 
 #include "backends/cpu/cpu_device.h"
+#include "capi/open_device.h"
 #include "kernels/kernel_case.h"
 #include "kernels/kernel_runner.h"
 
@@ -16,9 +18,16 @@ struct DeviceFactory {
 };
 
 std::vector<DeviceFactory> device_factories() {
-  return {{"cpu_1_thread", [] { return open_cpu_device(1); }},
-          {"cpu_2_threads", [] { return open_cpu_device(2); }},
-          {"cpu_3_threads", [] { return open_cpu_device(3); }}};
+  std::vector<DeviceFactory> all = {{"cpu_1_thread", [] { return open_cpu_device(1); }},
+                                    {"cpu_2_threads", [] { return open_cpu_device(2); }},
+                                    {"cpu_3_threads", [] { return open_cpu_device(3); }}};
+  for (const DeviceListing& listed : list_devices()) {
+    if (listed.backend == "cpu") continue;
+    std::string name = listed.device;
+    std::replace(name.begin(), name.end(), ':', '_');
+    all.push_back({name, [device = listed.device] { return open_device(device, 0); }});
+  }
+  return all;
 }
 
 std::map<std::string, std::vector<KernelCase> (*)()> case_table() {

@@ -28,6 +28,17 @@ inline std::vector<Bytes> run_twin(const KernelContract& contract, const LaunchD
   return bindings;
 }
 
+/// Frees the buffers of a launch, also when it fails.
+struct BufferGuard {
+  Device& device;
+  Dispatch& dispatch;
+  ~BufferGuard() {
+    for (const BufferSlice& slice : dispatch.bindings) {
+      if (slice.buffer != BufferId::none) device.destroy_buffer(slice.buffer);
+    }
+  }
+};
+
 /// What the device makes of it; fails the test when a guard byte or a read-only binding changed.
 /// Errors: those of the device, `unsupported` above all.
 inline Result<std::vector<Bytes>> run_on_device(Device& device, const KernelContract& contract,
@@ -43,6 +54,7 @@ inline Result<std::vector<Bytes>> run_on_device(Device& device, const KernelCont
   dispatch.num_bindings = contract.num_bindings;
   dispatch.params_bytes = contract.params_bytes;
   std::memcpy(dispatch.params.data(), data.params.data(), data.params.size());
+  const BufferGuard guard{device, dispatch};
   std::vector<bool> is_matrix(data.bindings.size(), false);
   for (uint32_t i = 0; contract.matrix != nullptr; ++i) {
     const std::optional<MatrixBinding> matrix = contract.matrix(data.comptime.data(), data.params.data(), i);
@@ -69,7 +81,6 @@ inline Result<std::vector<Bytes>> run_on_device(Device& device, const KernelCont
     if (data.bindings[i].empty()) continue;
     if (is_matrix[i]) {
       results[i] = data.bindings[i];
-      device.destroy_buffer(dispatch.bindings[i].buffer);
       continue;
     }
     const uint64_t size = data.bindings[i].size();
@@ -88,7 +99,6 @@ inline Result<std::vector<Bytes>> run_on_device(Device& device, const KernelCont
     if ((contract.writes_mask >> i & 1u) == 0 && results[i] != data.bindings[i]) {
       ADD_FAILURE() << contract.name << " changed its read-only binding " << i;
     }
-    device.destroy_buffer(dispatch.bindings[i].buffer);
   }
   return results;
 }
