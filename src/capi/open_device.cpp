@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "backends/cpu/cpu_device.h"
+#include "backends/cuda/cuda_device.h"
 #include "backends/opencl/opencl_device.h"
 #include "backends/vulkan/vulkan_device.h"
 #include "backends/webgpu/webgpu_device.h"
@@ -24,6 +25,12 @@ std::string device_name(std::string_view backend, size_t index) {
   return std::string(backend) + ":" + std::to_string(index);
 }
 
+void list_cuda(std::vector<DeviceListing>& out) {
+  for (const CudaDeviceDescription& d : list_cuda_devices()) {
+    out.push_back({device_name("cuda", d.index), "cuda", d.name, "CUDA " + d.driver_version, d.memory_bytes,
+                   false});
+  }
+}
 void list_opencl(std::vector<DeviceListing>& out) {
   for (const OpenclDeviceDescription& d : list_opencl_devices()) {
     out.push_back({device_name("opencl", d.index), "opencl", d.name, d.platform + " " + d.driver_version,
@@ -45,6 +52,7 @@ void list_webgpu(std::vector<DeviceListing>& out) {
 
 /// In the order in which "auto" tries them.
 constexpr Backend kBackends[] = {
+    {"cuda", open_cuda_program_device, list_cuda},
     {"vulkan", open_vulkan_program_device, list_vulkan},
     {"opencl", open_opencl_program_device, list_opencl},
     {"webgpu", webgpu::open_webgpu_program_device, list_webgpu},

@@ -1,7 +1,7 @@
 #include "kernels/program_cache.h"
 
+#include "compiler/pipeline.h"
 #include "ir/text.h"
-#include "ir/verify.h"
 
 namespace tattletale {
 
@@ -10,14 +10,13 @@ Result<KernelId> ProgramCache::get(const KernelBody& body, std::span<const std::
   key.push_back('\0');
   key.append(reinterpret_cast<const char*>(comptime.data()), comptime.size());
   if (const auto found = loaded_.find(key); found != loaded_.end()) return found->second;
-  const ir::Kernel kernel = body.trace(device_.target(), comptime.data());
-  TT_ASSIGN(const KernelId id, load(kernel));
+  TT_ASSIGN(const KernelId id, load(body.trace(device_.target(), comptime.data())));
   loaded_.emplace(std::move(key), id);
   return id;
 }
 
-Result<KernelId> ProgramCache::load(const ir::Kernel& kernel) {
-  TT_TRY(ir::verify(kernel, device_.target()));
+Result<KernelId> ProgramCache::load(ir::Kernel traced) {
+  TT_ASSIGN(const ir::Kernel kernel, compiler::run_pipeline(std::move(traced), device_.target()));
   compiler::CacheKey key;
   if (disk_) {
     key = compiler::cache_key(ir::print(kernel), device_.target(), device_.compiler_identity());

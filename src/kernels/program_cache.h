@@ -21,7 +21,7 @@ class ProgramCache {
   Result<KernelId> get(const KernelBody& body, std::span<const std::byte> comptime);
 
  private:
-  Result<KernelId> load(const ir::Kernel& kernel);
+  Result<KernelId> load(ir::Kernel traced);
 
   compiler::ProgramDevice& device_;
   std::optional<compiler::DiskCache> disk_;
