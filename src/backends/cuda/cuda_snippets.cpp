@@ -559,24 +559,30 @@ constexpr compiler::CSnippet kSnippets[] = {
   arena[below + 9u] = __float_as_uint(c.x[7]);
 }
 )"},
-    {"tt_store_pair", R"(TT_FN void tt_store_pair(u32* p, f32 x, f32 y, bool aligned) {
-  if (aligned) {
-    *(uint2*)p = make_uint2(__float_as_uint(x), __float_as_uint(y));
-  } else {
-    p[0] = __float_as_uint(x);
-    p[1] = __float_as_uint(y);
-  }
+    // Volatile: the compiler would otherwise merge the halves of both branches into single stores.
+    {"tt_store_pair", R"(TT_FN void tt_store_pair(u32* p, f32 x, f32 y) {
+  asm volatile("st.global.v2.f32 [%0], {%1, %2};" : : "l"(p), "f"(x), "f"(y) : "memory");
 }
 )"},
     {"tt_fragment_store",
      R"(TT_FN void tt_fragment_store(u8* p, u32 index, u32 stride, tt_fragment_accumulator c) {
   u32* first = (u32*)p + index + tt_fragment_row(0u) * stride + tt_fragment_column(0u);
   u32* below = first + 8u * stride;
-  const bool aligned = (((u64)p + 4u * (index | stride)) & 7u) == 0u;
-  tt_store_pair(first, c.x[0], c.x[1], aligned);
-  tt_store_pair(below, c.x[2], c.x[3], aligned);
-  tt_store_pair(first + 8, c.x[4], c.x[5], aligned);
-  tt_store_pair(below + 8, c.x[6], c.x[7], aligned);
+  if ((((u64)p + 4u * (index | stride)) & 7u) == 0u) {
+    tt_store_pair(first, c.x[0], c.x[1]);
+    tt_store_pair(first + 8, c.x[4], c.x[5]);
+    tt_store_pair(below, c.x[2], c.x[3]);
+    tt_store_pair(below + 8, c.x[6], c.x[7]);
+  } else {
+    first[0] = __float_as_uint(c.x[0]);
+    first[1] = __float_as_uint(c.x[1]);
+    first[8] = __float_as_uint(c.x[4]);
+    first[9] = __float_as_uint(c.x[5]);
+    below[0] = __float_as_uint(c.x[2]);
+    below[1] = __float_as_uint(c.x[3]);
+    below[8] = __float_as_uint(c.x[6]);
+    below[9] = __float_as_uint(c.x[7]);
+  }
 }
 )"},
 };
