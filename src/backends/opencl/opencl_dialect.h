@@ -13,7 +13,7 @@ Result<compiler::CSource> print_opencl(const ir::Kernel& kernel, const ir::Targe
 
 /// Options of every build. No fast-math switch: an engine promises the same tokens from the same input, and
 /// they allow a compiler to assume that no infinity or NaN occurs.
-inline constexpr const char* kBuildOptions = "-cl-std=CL1.2";
+inline constexpr const char* kBuildOptions = "-cl-std=CL1.2 -w";
 
 /// Part of the identity of compiled programs: raised when the text of the same kernel changes.
 inline constexpr uint32_t kEmitterVersion = 1;
