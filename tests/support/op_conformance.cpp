@@ -1,5 +1,6 @@
 #include "support/op_conformance.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::array<uint32_t, 3> kParams = {3, 0xfffffffeu, 0x3f000000u};  // 3, -2, 0.5f
 constexpr uint32_t kScratchWords = 160;  // a thread, of every other binding: more than any op kernel touches
+
+constexpr uint32_t kPad = 0xa5a5a5a5;
 
 /// The contents of all bindings before a launch.
 std::vector<std::vector<uint32_t>> initial(const OpKernel& op) {
@@ -73,21 +76,36 @@ Result<std::string> difference_on(compiler::ProgramDevice& device, const OpKerne
   dispatch.params_bytes = static_cast<uint32_t>(op.kernel.params.size() * 4);
   std::memcpy(dispatch.params.data(), kParams.data(), sizeof kParams);
   std::vector<std::vector<uint32_t>> bindings = initial(op);
+  // Each binding is a slice in the middle of a buffer, at an offset that is no power of two.
+  const uint64_t pad_bytes = 3 * std::max<uint64_t>(16, device.caps().offset_alignment_bytes);
+  const std::vector<uint32_t> pad(pad_bytes / 4, kPad);
   for (const auto& words : bindings) {
-    TT_ASSIGN(const BufferId buffer, device.create_buffer(words.size() * 4, "op"));
-    TT_TRY(device.write(buffer, 0, std::as_bytes(std::span(words))));
-    dispatch.bindings[dispatch.num_bindings++] = {buffer, 0, words.size() * 4};
+    std::vector<uint32_t> padded = pad;
+    padded.insert(padded.end(), words.begin(), words.end());
+    padded.insert(padded.end(), pad.begin(), pad.end());
+    TT_ASSIGN(const BufferId buffer, device.create_buffer(padded.size() * 4, "op"));
+    TT_TRY(device.write(buffer, 0, std::as_bytes(std::span(padded))));
+    dispatch.bindings[dispatch.num_bindings++] = {buffer, pad_bytes, words.size() * 4};
   }
   CommandList list;
   list.dispatch(dispatch);
   TT_ASSIGN([[maybe_unused]] const Submission submitted, device.submit(list));
   std::string difference;
   for (size_t i = 0; i < bindings.size(); ++i) {
+    const BufferId buffer = dispatch.bindings[i].buffer;
+    std::vector<uint32_t> padded(bindings[i].size() + 2 * pad.size());
     TT_ASSIGN(const Submission read,
-              device.read(dispatch.bindings[i], std::as_writable_bytes(std::span(bindings[i]))));
+              device.read({buffer, 0, padded.size() * 4}, std::as_writable_bytes(std::span(padded))));
     TT_TRY(device.wait(read));
+    const auto first = padded.begin() + static_cast<ptrdiff_t>(pad.size());
+    const auto last = padded.end() - static_cast<ptrdiff_t>(pad.size());
+    bindings[i].assign(first, last);
+    padded.erase(first, last);
+    if (std::ranges::any_of(padded, [](uint32_t word) { return word != kPad; }) && difference.empty()) {
+      difference = op.kernel.name + " wrote outside of " + op.kernel.bindings[i].name;
+    }
     if (difference.empty()) difference = compare(op, i, bindings[i], expected[i]);
-    device.destroy_buffer(dispatch.bindings[i].buffer);
+    device.destroy_buffer(buffer);
   }
   return difference;
 }

@@ -9,7 +9,8 @@
 namespace tattletale::test {
 
 /// "" when the device computes what the interpreter does, else what differs first, and how much differs.
-/// Errors: those of the device and of the interpreter.
+/// Bindings are slices inside of larger buffers, whose other words must stay as they are. Errors: those of
+/// the device and of the interpreter.
 Result<std::string> difference_on(compiler::ProgramDevice& device, const OpKernel& op);
 
 /// What the interpreter writes, binding by binding; binding 0 is the input.

@@ -12,7 +12,7 @@ namespace tattletale::opencl {
 Result<compiler::CSource> print_opencl(const ir::Kernel& kernel, const ir::TargetInfo& target);
 
 /// Options of every build. No fast-math switch: an engine promises the same tokens from the same input, and
-/// they allow a compiler to assume that no infinity or NaN occurs.
+/// they allow a compiler to assume that no infinity or NaN occurs. No warnings: PoCL prints their number.
 inline constexpr const char* kBuildOptions = "-cl-std=CL1.2 -w";
 
 /// Part of the identity of compiled programs: raised when the text of the same kernel changes.
