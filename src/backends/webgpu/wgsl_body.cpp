@@ -33,7 +33,12 @@ std::string wgsl_name(char kind, size_t index, std::string_view name) {
 
 WgslBody::WgslBody(const ir::Kernel& kernel, const ir::TargetInfo& target, const WgslDialect& dialect,
                    const MemoryPlan& plan)
-    : kernel_(kernel), target_(target), dialect_(dialect), plan_(plan), names_(kernel.instructions.size()) {}
+    : kernel_(kernel),
+      target_(target),
+      dialect_(dialect),
+      plan_(plan),
+      uniformity_(ir::analyse_uniformity(kernel)),
+      names_(kernel.instructions.size()) {}
 
 Result<void> WgslBody::write() {
   for (size_t i = 0; i < kernel_.locals.size(); ++i) {

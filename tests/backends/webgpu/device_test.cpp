@@ -244,7 +244,7 @@ TEST_F(WebgpuDeviceTest, RefusesWhatCannotWork) {
   EXPECT_THAT(refusal(wide), HasSubstr("70000 workgroups"));
   Dispatch fewer = on(kernel, {x, 0, 256}, {y, 0, 256}, 1, 1);
   fewer.params_bytes = 4;
-  EXPECT_THAT(refusal(fewer), HasSubstr("4 bytes of parameters, takes 2 and 8"));
+  EXPECT_THAT(refusal(fewer), HasSubstr("4 bytes of parameters, needs 2 and 8"));
   EXPECT_EQ(device_->write(x, 250, std::vector<std::byte>(16)).error().kind, ErrorKind::invalid_argument);
   const Result<BufferId> huge = device_->create_buffer(uint64_t{1} << 50, "huge");
   ASSERT_FALSE(huge.has_value());

@@ -18,6 +18,11 @@ struct KernelLaunch {
   std::vector<uint32_t> params;
   std::vector<std::vector<uint32_t>> buffers;  // by binding, contents before
   bool f32_results = false;  // compare as numbers: relative error 2^-19, or as much absolutely
+  /// Results of fma, which WGSL may round twice: word i of binding 1 with i % results == unfused may be off
+  /// by `unfused_error`; as two halves where `unfused_halves`.
+  uint32_t results = 0, unfused = UINT32_MAX;
+  float unfused_error = 0;
+  bool unfused_halves = false;
 };
 
 /// Buffers after the launch, by binding. Records a failure and returns nothing when the device refuses.

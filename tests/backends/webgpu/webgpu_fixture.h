@@ -23,7 +23,13 @@ inline void choose_library() {
   if (std::filesystem::exists(kept)) setenv(webgpu::kLibraryVariable, kept.c_str(), 1);
 }
 
-/// The device of TATTLETALE_WEBGPU_INDEX, 0 when unset; shared by all tests of the program.
+/// TATTLETALE_WEBGPU_INDEX, 0 when unset.
+inline uint32_t device_index() {
+  const char* index = std::getenv("TATTLETALE_WEBGPU_INDEX");
+  return index != nullptr ? static_cast<uint32_t>(std::atoi(index)) : 0;
+}
+
+/// The device of that index; shared by all tests of the program.
 inline webgpu::WebgpuProgramDevice* shared_device(std::string& why_not) {
   static std::string reason;
   static std::unique_ptr<webgpu::WebgpuProgramDevice> device =
