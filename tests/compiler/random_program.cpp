@@ -111,6 +111,37 @@ class Program {
     return kTypes[below(6)];
   }
 
+  /// Expressions at whose edges a rule is easily wrong: signed zeros, NaNs, shifts that add up to 32 and
+  /// more.
+  Value edge() {
+    switch (below(5)) {
+      case 0: {
+        const Value zero = emit(Op::mul, kF32, {finite(), f32(chance(50) ? 0.0f : -0.0f)});
+        return emit(chance(50) ? Op::add : Op::sub, kF32, {zero, f32(chance(50) ? 0.0f : -0.0f)});
+      }
+      case 1: {
+        constexpr Op kCompare[] = {Op::eq, Op::ne, Op::lt, Op::le, Op::gt, Op::ge};
+        const Value nan = emit(Op::div, kF32, {f32(0.0f), f32(0.0f)});
+        const Value test = emit(kCompare[below(6)], kBool, {nan, chance(50) ? nan : pick(kF32)});
+        return emit(Op::bit_not, kBool, {test});
+      }
+      case 2:
+      case 3: {
+        const Type type = chance(50) ? kU32 : kI32;
+        const auto shift = [&] { return chance(35) ? Op::shl : Op::shr; };
+        const uint32_t count = below(32);
+        const Value x =
+            chance(50) ? emit(Op::bit_or, type, {pick(type), builder_.constant(type, 1u << 31)}) : pick(type);
+        const Value once = emit(shift(), type, {x, u32(count)});
+        return emit(shift(), type, {once, u32(chance(50) ? count : below(32))});
+      }
+      default: {
+        const Value count = emit(Op::bit_and, kU32, {pick(kU32), u32((1u << below(3)) - 1)});
+        return emit(Op::funnel_shr, kU32, {pick(kU32), pick(kU32), count});
+      }
+    }
+  }
+
   Value shift_count() { return chance(70) ? u32(below(32)) : emit(Op::bit_and, kU32, {pick(kU32), u32(31)}); }
 
   Value expression(Type type) {
@@ -157,20 +188,16 @@ class Program {
                                       12, 14, 28, 100, 641, 1024, 0x80000001, 0xffffffff};
     return u32(kDivisors[below(std::size(kDivisors))]);
   }
-  Value small_half() {
-    const Value inside = emit(Op::max, kF32, {emit(Op::min, kF32, {finite(), f32(100.0f)}), f32(-100.0f)});
-    return inside;
-  }
   Value f32(float value) { return builder_.constant(kF32, std::bit_cast<uint32_t>(value)); }
   Value finite() { return emit(Op::to_f32, kF32, {emit(Op::shr, kI32, {pick(kI32), u32(below(20))})}); }
+  /// Finite halves of all sizes. A small third operand of a product's sum is what rounding twice gets wrong.
   Value halves() {
-    const auto packed = [&] {
-      const Value lo = emit(Op::mul, kF32, {small_half(), f32(0.37f)});
-      return emit(Op::pack_f16x2, kU32, {lo, small_half()});
-    };
-    const Value a = packed(), b = packed();
+    const auto finite_halves = [&] { return emit(Op::bit_and, kU32, {pick(kU32), u32(0xfbfffbff)}); };
+    const Value a = finite_halves(), b = finite_halves();
     if (chance(30)) return emit(Op::add_f16x2, kU32, {a, b});
-    return chance(30) ? emit(Op::mul_f16x2, kU32, {a, b}) : emit(Op::fma_f16x2, kU32, {a, b, packed()});
+    if (chance(30)) return emit(Op::mul_f16x2, kU32, {a, b});
+    const Value c = chance(50) ? finite_halves() : emit(Op::bit_and, kU32, {pick(kU32), u32(0x83ff83ff)});
+    return emit(Op::fma_f16x2, kU32, {a, b, c});
   }
   Value integer_i32() {
     constexpr Op kBinary[] = {Op::add, Op::sub,     Op::mul,    Op::min,
@@ -247,6 +274,7 @@ class Program {
       default: break;
     }
     if (chance(20)) return guarded();
+    if (chance(40)) return observe(edge());
     expression(any_type());
     observe(expression(any_type()));
   }

@@ -106,7 +106,6 @@ class Legaliser : public Rewriter {
     load.op = Op::load;
     load.type = ir::Type{ir::Scalar::u32, 4};
     load.attr0 = in.attr0;
-    load.attr1 = 1;
     load.num_operands = in.num_operands - 1;
     load.operands = {in.operands[1], in.operands[2]};
     Instruction store;
