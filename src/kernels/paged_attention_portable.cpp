@@ -162,8 +162,13 @@ class Body {
       $for (i, lane_id(), num_keys, subgroup_size_) {
         most = max(most.get(), scores_.load(g * tile_ + i));
       }
-      const Val<float> before = highest_.load(g);
-      const Val<float> old_total = total_.load(g);
+      // Only the first lane reads what it writes below: WGSL has no barrier for a subgroup alone.
+      Var<float> first_lanes(kLowest), old_total(0.0f);
+      $if (lane_id() == 0u) {
+        first_lanes = highest_.load(g);
+        old_total = total_.load(g);
+      }
+      const Val<float> before = subgroup_max(first_lanes.get());
       const Val<float> now = max(before, subgroup_max(most.get()));
       Var<float> sum(0.0f);
       $for (i, lane_id(), num_keys, subgroup_size_) {
@@ -173,7 +178,6 @@ class Body {
       }
       const Val<float> all = subgroup_add(sum.get());
       const Val<float> factor = exp2(before - now);
-      subgroup_barrier();
       $if (lane_id() == 0u) {
         highest_.store(g, now);
         total_.store(g, old_total * factor + all);
