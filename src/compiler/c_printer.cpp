@@ -136,6 +136,10 @@ class Printer {
       require_type(type, Value{});
       line(c_type_name(type) + " " + c_local_name(kernel_, i) + ";");
     }
+    if (const std::string_view call = dialect_.first_call(); !call.empty()) {
+      expressions_.require(call, Value{});
+      line(std::string(call) + "();");
+    }
     print_region(ir::kRootRegion);
     --depth_;
     line("}");

@@ -63,6 +63,9 @@ class CDialect {
   /// Declares `tt_arena`, an array of u32 in workgroup memory, 16-byte aligned; printed first in the body.
   virtual std::string arena(uint32_t num_words) const = 0;
 
+  /// A snippet that the body calls first of all, or "".
+  virtual std::string_view first_call() const { return ""; }
+
   /// A line before a loop that should be unrolled `copies` times; may be empty.
   virtual std::string unroll_hint(uint32_t copies) const {
     return "#pragma unroll " + std::to_string(copies);

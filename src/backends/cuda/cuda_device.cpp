@@ -29,10 +29,15 @@ std::vector<CudaDeviceDescription> list_cuda_devices() {
   return found;
 }
 
-Result<std::unique_ptr<compiler::ProgramDevice>> open_cuda_program_device(uint32_t index) {
+Result<std::unique_ptr<compiler::ProgramDevice>> open_cuda_program_device(uint32_t index,
+                                                                          const CudaOptions& options) {
   TT_ASSIGN(auto api, cuda::load_cuda_api());
-  TT_ASSIGN(auto device, cuda::CudaProgramDevice::open(std::move(api), index));
+  TT_ASSIGN(auto device, cuda::CudaProgramDevice::open(std::move(api), index, options));
   return std::unique_ptr<compiler::ProgramDevice>(std::move(device));
+}
+
+Result<std::unique_ptr<compiler::ProgramDevice>> open_cuda_program_device(uint32_t index) {
+  return open_cuda_program_device(index, CudaOptions{});
 }
 
 Result<std::string> emit_cuda(const ir::Kernel& kernel, const ir::TargetInfo& target) {

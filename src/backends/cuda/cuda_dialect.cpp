@@ -19,6 +19,8 @@ class CudaDialect : public compiler::CDialect {
     return find_snippet(compiler::ptx_snippets(), snippet_name);
   }
 
+  std::string_view first_call() const override { return "tt_begin"; }
+
   std::string signature(const ir::Kernel& kernel) const override {
     std::string text = "extern \"C\" __global__ void __launch_bounds__(" +
                        std::to_string(kernel.workgroup_threads) + ") " + compiler::c_entry_point(kernel) +

@@ -114,6 +114,10 @@ Result<Submission> CudaProgramDevice::submit(const CommandList& list) {
   return note(timeline_->mark());
 }
 
+bool CudaProgramDevice::overlaps_launches() const {
+  return options_.overlap_launches && compute_capability_ >= 90 && api_->graph_add_dependencies;
+}
+
 Result<void> CudaProgramDevice::add_nodes(CUgraph graph, const std::vector<Launch>& launches) {
   CUgraphNode last = nullptr;
   for (const Launch& launch : launches) {
@@ -131,8 +135,14 @@ Result<void> CudaProgramDevice::add_nodes(CUgraph graph, const std::vector<Launc
     params.shared_bytes = program.dynamic_shared_bytes;
     params.kernel_params = arguments.data();  // their values are copied
     CUgraphNode node = nullptr;
-    const CUresult result = api_->graph_add_kernel(&node, graph, &last, last ? 1 : 0, &params);
+    const bool plain_edge = last && !overlaps_launches();
+    CUresult result = api_->graph_add_kernel(&node, graph, &last, plain_edge ? 1 : 0, &params);
     if (result != kSuccess) return failed(result, program.name, "cuGraphAddKernelNode");
+    if (last && !plain_edge) {
+      const CUgraphEdgeData edge{kPortProgrammatic, 0, kDependencyProgrammatic, {}};
+      result = api_->graph_add_dependencies(graph, &last, &node, &edge, 1);
+      if (result != kSuccess) return failed(result, program.name, "cuGraphAddDependencies");
+    }
     last = node;
   }
   return {};

@@ -24,7 +24,8 @@ std::string capability_text(uint32_t capability) {
 // ---- Opening and closing ----------------------------------------------------------------------------------
 
 Result<std::unique_ptr<CudaProgramDevice>> CudaProgramDevice::open(std::shared_ptr<const CudaApi> api,
-                                                                   uint32_t index) {
+                                                                   uint32_t index,
+                                                                   const CudaOptions& options) {
   int count = 0;
   if (const CUresult result = api->device_count(&count); result != kSuccess) {
     return api->error(result, "cuda", "cuDeviceGetCount");
@@ -38,7 +39,7 @@ Result<std::unique_ptr<CudaProgramDevice>> CudaProgramDevice::open(std::shared_p
   if (const CUresult result = api->device_get(&device, static_cast<int>(index)); result != kSuccess) {
     return api->error(result, "cuda", "cuDeviceGet");
   }
-  std::unique_ptr<CudaProgramDevice> opened(new CudaProgramDevice(std::move(api), device));
+  std::unique_ptr<CudaProgramDevice> opened(new CudaProgramDevice(std::move(api), device, options));
   TT_TRY(opened->describe());
   TT_TRY(opened->start());
   return opened;
@@ -147,7 +148,7 @@ Result<std::shared_ptr<const Nvrtc>> CudaProgramDevice::nvrtc() {
 
 std::string CudaProgramDevice::compiler_identity() const {
   // Not the driver: a cubin depends on the compiler and the architecture alone.
-  std::string identity = "cuda emitter 1, sm_" + std::to_string(compute_capability_);
+  std::string identity = "cuda emitter 2, sm_" + std::to_string(compute_capability_);
   const auto compiler = const_cast<CudaProgramDevice*>(this)->nvrtc();
   if (!compiler) return identity + ", no NVRTC";
   const auto architecture = (*compiler)->architecture(compute_capability_);

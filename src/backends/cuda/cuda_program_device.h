@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/cuda/cuda_api.h"
+#include "backends/cuda/cuda_device.h"
 #include "backends/cuda/nvrtc.h"
 #include "backends/cuda/staging.h"
 #include "backends/cuda/timeline.h"
@@ -18,7 +19,8 @@ namespace tattletale::cuda {
 
 class CudaProgramDevice : public compiler::ProgramDevice {
  public:
-  static Result<std::unique_ptr<CudaProgramDevice>> open(std::shared_ptr<const CudaApi> api, uint32_t index);
+  static Result<std::unique_ptr<CudaProgramDevice>> open(std::shared_ptr<const CudaApi> api, uint32_t index,
+                                                         const CudaOptions& options = {});
   ~CudaProgramDevice() override;
 
   const Caps& caps() const override { return caps_; }
@@ -72,8 +74,8 @@ class CudaProgramDevice : public compiler::ProgramDevice {
     CUgraphExec list = nullptr;
   };
 
-  CudaProgramDevice(std::shared_ptr<const CudaApi> api, CUdevice device)
-      : api_(std::move(api)), device_(device) {}
+  CudaProgramDevice(std::shared_ptr<const CudaApi> api, CUdevice device, const CudaOptions& options)
+      : api_(std::move(api)), device_(device), options_(options) {}
   Result<void> describe();
   Result<void> start();
 
@@ -93,6 +95,7 @@ class CudaProgramDevice : public compiler::ProgramDevice {
   Result<Launch> prepare(const Dispatch& dispatch);
   Result<std::vector<Launch>> prepare(const CommandList& list);
   Result<CUgraphExec> build_graph(const std::vector<Launch>& launches);
+  bool overlaps_launches() const;
   Result<void> add_nodes(CUgraph graph, const std::vector<Launch>& launches);
   Result<std::shared_ptr<const Nvrtc>> nvrtc();
   void collect(Submission passed);
@@ -100,6 +103,7 @@ class CudaProgramDevice : public compiler::ProgramDevice {
 
   std::shared_ptr<const CudaApi> api_;
   CUdevice device_;
+  CudaOptions options_;
   CUcontext context_ = nullptr;
   CUstream stream_ = nullptr;
   std::unique_ptr<Timeline> timeline_;

@@ -6,6 +6,19 @@ namespace {
 // One table and long for it: what a kernel uses of it is printed above that kernel, so that the text of one
 // can be read, and compiled, by itself.
 constexpr compiler::CSnippet kSnippets[] = {
+    // In a recorded list a kernel may start before the one in front of it has finished, and waits for it
+    // here,
+    // before it touches memory. Only then may the next one start: so two kernels overlap, never three, and
+    // what a
+    // kernel starts with in its first-level cache is no older than the kernel before the one it waits for.
+    // Launched in any other way neither instruction does anything.
+    {"tt_begin", R"(TT_FN void tt_begin(void) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" : : : "memory");
+  asm volatile("griddepcontrol.launch_dependents;" : : : "memory");
+#endif
+}
+)"},
     // Types.
     {"u32x2", "typedef uint2 u32x2;\n"},
     {"tt_make_u32x2", R"(TT_FN u32x2 tt_make_u32x2(u32 x, u32 y) {

@@ -7,6 +7,7 @@
 #include "backends/cuda/cuda_fixture.h"
 #include "backends/cuda/cuda_program_device.h"
 #include "backends/cuda/tiled_matmul.h"
+#include "compiler/pipeline.h"
 #include "ir/verify.h"
 #include "support/op_conformance.h"
 #include "tensor/float16.h"
@@ -62,6 +63,11 @@ TEST_F(CudaDeviceTest, EveryOperationComputesWhatTheInterpreterDoes) {
       const auto difference = difference_on(device(), op);
       ASSERT_TRUE(difference) << difference.error().message();
       EXPECT_EQ(*difference, "") << threads << " threads";
+      OpKernel optimised = op;
+      optimised.kernel = must(compiler::run_pipeline(op.kernel, target()));
+      const auto after = difference_on(device(), optimised);
+      ASSERT_TRUE(after) << after.error().message();
+      EXPECT_EQ(*after, "") << threads << " threads, after the pass list";
     }
   }
 }
@@ -120,6 +126,40 @@ TEST_F(CudaDeviceTest, EachSubmissionSeesTheWritesBeforeItAndNoneAfter) {
   device().destroy_list(recorded);
   device().destroy_buffer(x);
   device().destroy_buffer(y);
+}
+
+/// Each launch reads what the one before wrote, from all over the card: a kernel that starts too early, or
+/// finds old bytes in a cache, leaves a number that is too small, and the permutation carries it to the end.
+TEST_F(CudaDeviceTest, RecordedLaunchesSeeEverythingBeforeThem) {
+  KernelScope k("permuted_step", 128, target());
+  const Buffer x = k.input("x"), y = k.output("y");
+  const Val<uint32_t> mask = k.param<uint32_t>("mask", 0);
+  const Val<uint32_t> i = workgroup_id() * 128u + local_id();
+  y.store(i, x.load<Storage::u32>((i * 2654435761u + 12345u) & mask) + 1u);
+  const ir::Kernel step = k.finish();
+  constexpr uint32_t kLaunches = 64, kReplays = 40;
+  for (const bool overlap : {true, false}) {
+    auto opened = open_cuda_program_device(0, {.overlap_launches = overlap});
+    ASSERT_TRUE(opened) << opened.error().message();
+    compiler::ProgramDevice& on = **opened;
+    const KernelId kernel = must(on.load(must(on.compile(step))));
+    for (const uint32_t n : {128u, 4096u, 1u << 18, 1u << 22}) {
+      const BufferSlice a{must(on.create_buffer(uint64_t{n} * 4, "a")), 0, uint64_t{n} * 4};
+      const BufferSlice b{must(on.create_buffer(uint64_t{n} * 4, "b")), 0, uint64_t{n} * 4};
+      CommandList list;
+      for (uint32_t launch = 0; launch < kLaunches; ++launch) {
+        list.dispatch(launch % 2 == 0 ? dispatch_of(kernel, n / 128, {a, b}, n - 1)
+                                      : dispatch_of(kernel, n / 128, {b, a}, n - 1));
+      }
+      const ListId recorded = must(on.record(list));
+      for (uint32_t replay = 0; replay < kReplays; ++replay) must(on.submit(recorded));
+      std::vector<uint32_t> out(n);
+      must(on.wait(must(on.read(a, std::as_writable_bytes(std::span(out))))));
+      EXPECT_EQ(std::count(out.begin(), out.end(), kLaunches * kReplays), static_cast<std::ptrdiff_t>(n))
+          << n << " words, overlapping launches " << overlap << ", least "
+          << *std::min_element(out.begin(), out.end());
+    }
+  }
 }
 
 TEST_F(CudaDeviceTest, PollSaysWhenItIsDone) {

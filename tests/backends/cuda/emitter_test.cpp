@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "backends/cuda/cuda_dialect.h"
+#include "compiler/pipeline.h"
 #include "ir/interpreter.h"
 #include "ir/lang.h"
 #include "ir/verify.h"
@@ -38,6 +39,7 @@ TEST(CudaEmitter, PrintsOneStatementAValueWithItsLine) {
       "} tt_params;\n"
       "extern \"C\" __global__ void __launch_bounds__(64) kernel_axpy(const u8* __restrict__ b0_x, "
       "u8* __restrict__ b1_y, const __grid_constant__ tt_params params) {\n"
+      "  tt_begin();\n"
       "  const u32 v4 = tt_local_id();  // emitter_test.cpp:" +
       std::to_string(first + 2) +
       "\n"
@@ -88,7 +90,14 @@ TEST(CudaEmitter, OpKernelsAreFreeOfRacesAndUndefinedResults) {
   for (const uint32_t threads : {64u, 128u}) {
     for (const test::OpKernel& op : test::op_kernels(cuda_target_info(90), threads)) {
       const auto ran = test::interpret(op);
-      EXPECT_TRUE(ran) << ran.error().message();
+      ASSERT_TRUE(ran) << ran.error().message();
+      test::OpKernel optimised = op;
+      const auto passed = compiler::run_pipeline(op.kernel, cuda_target_info(90));
+      ASSERT_TRUE(passed) << passed.error().message();
+      optimised.kernel = *passed;
+      const auto same = test::interpret(optimised);
+      ASSERT_TRUE(same) << same.error().message();
+      EXPECT_TRUE(*same == *ran) << op.kernel.name << " after the pass list";
     }
   }
 }

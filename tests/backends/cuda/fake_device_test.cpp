@@ -251,7 +251,8 @@ TEST_F(FakeDevice, FailedCallsAreErrorsAndNothingLeaks) {
     driver.results[call] = 1;
     EXPECT_EQ(device->submit(list).error().kind, ErrorKind::internal) << call;
   }
-  for (const char* call : {"cuGraphCreate", "cuGraphAddKernelNode", "cuGraphInstantiate", "cuGraphUpload"}) {
+  for (const char* call : {"cuGraphCreate", "cuGraphAddKernelNode", "cuGraphAddDependencies",
+                           "cuGraphInstantiate", "cuGraphUpload"}) {
     driver.results[call] = 1;
     EXPECT_EQ(device->record(list).error().kind, ErrorKind::internal) << call;
     driver.run_all();
@@ -306,6 +307,33 @@ TEST_F(FakeDevice, RefusesDispatchesThatCannotBeRight) {
   EXPECT_TRUE(device->submit(touching));
   EXPECT_EQ(device->poll(Submission{999}).error().kind, ErrorKind::invalid_argument);
   EXPECT_EQ(device->write(x, 250, std::vector<std::byte>(8)).error().kind, ErrorKind::invalid_argument);
+}
+
+TEST_F(FakeDevice, RecordedKernelsOverlapWhereCardAndDriverCan) {
+  const BufferId y = buffer(8);
+  const auto edges = [&](CudaProgramDevice& on, KernelId kernel, BufferId target) {
+    CommandList list;
+    for (int i = 0; i < 3; ++i) {
+      list.dispatch(add_to(target, 8, 1));
+    }
+    CommandList renamed;
+    for (Dispatch d : list.dispatches()) {
+      d.kernel = kernel;
+      renamed.dispatch(d);
+    }
+    const size_t before = driver.overlapping_edges;
+    const auto recorded = on.record(renamed);
+    EXPECT_TRUE(recorded) << recorded.error().message();
+    return driver.overlapping_edges - before;
+  };
+  EXPECT_EQ(edges(*device, add, y), 2u);
+  driver.capability = 80;
+  const auto older = CudaProgramDevice::open(driver.api(), 0);
+  EXPECT_EQ(edges(**older, *(*older)->load(binary("add", 1, 4, 1)), *(*older)->create_buffer(32, "y")), 0u);
+  driver.capability = 90;
+  const auto plain = CudaProgramDevice::open(driver.api(), 0, {.overlap_launches = false});
+  EXPECT_EQ(edges(**plain, *(*plain)->load(binary("add", 1, 4, 1)), *(*plain)->create_buffer(32, "y")), 0u);
+  driver.run_all();
 }
 
 TEST(FakeDeviceOpening, SaysWhyACardCannotBeOpened) {

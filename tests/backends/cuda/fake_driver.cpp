@@ -18,6 +18,7 @@ struct FakeNode {
   std::string kernel;
   FakeDriver::LaunchRecord record;
   std::function<void()> run;
+  bool has_edge = false;  // to the node before it, or it is the first
 };
 struct FakeGraph {
   std::vector<FakeNode> nodes;
@@ -251,16 +252,33 @@ struct FakeFunctions {
                                    size_t count, const KernelNodeParams* p) {
     TT_FAKE("cuGraphAddKernelNode");
     auto& nodes = as<FakeGraph>(graph)->nodes;
-    // A chain: each node depends on the one before it, named by its number.
-    if (count != (nodes.empty() ? 0u : 1u)) return 1;
-    if (count == 1 && dependencies[0] != reinterpret_cast<CUgraphNode>(nodes.size())) return 1;
+    // A chain: each node depends on the one before it, named by its number. Where there is no edge yet one
+    // must follow: see graph_add_dependencies.
+    if (!nodes.empty() && !nodes.back().has_edge) return 1;
+    if (count > 1 || (count == 1 && dependencies[0] != reinterpret_cast<CUgraphNode>(nodes.size()))) return 1;
+    const bool has_edge = nodes.empty() || count == 1;
     nodes.push_back(
         node(p->func, p->grid_x, p->grid_y, p->grid_z, p->block_x, p->shared_bytes, p->kernel_params));
+    nodes.back().has_edge = has_edge;
     *out = reinterpret_cast<CUgraphNode>(nodes.size());
+    return kSuccess;
+  }
+  static CUresult graph_add_dependencies(CUgraph graph, const CUgraphNode* from, const CUgraphNode* to,
+                                         const CUgraphEdgeData* edges, size_t count) {
+    TT_FAKE("cuGraphAddDependencies");
+    auto& nodes = as<FakeGraph>(graph)->nodes;
+    const bool last_two = count == 1 && *to == reinterpret_cast<CUgraphNode>(nodes.size()) &&
+                          *from == reinterpret_cast<CUgraphNode>(nodes.size() - 1);
+    const bool programmatic = edges->from_port == 1 && edges->to_port == 0 && edges->type == 1;
+    if (!last_two || !programmatic || nodes.back().has_edge) return 1;
+    nodes.back().has_edge = true;
+    ++g_driver->overlapping_edges;
     return kSuccess;
   }
   static CUresult graph_instantiate(CUgraphExec* executable, CUgraph graph, unsigned long long) {
     TT_FAKE("cuGraphInstantiate");
+    const auto& nodes = as<FakeGraph>(graph)->nodes;
+    if (!nodes.empty() && !nodes.back().has_edge) return 1;
     ++g_driver->live_graphs;
     *executable = as<CUgraphExec_st>(new FakeGraph(*as<FakeGraph>(graph)));
     return kSuccess;
@@ -287,6 +305,7 @@ FakeDriver::FakeDriver() : api_(std::make_shared<CudaApi>()) {
   g_driver = this;
 #define TT_CUDA_FILL(name, symbol, arguments) api_->name = FakeFunctions::name;
   TT_CUDA_FUNCTIONS(TT_CUDA_FILL)
+  TT_CUDA_OPTIONAL_FUNCTIONS(TT_CUDA_FILL)
 #undef TT_CUDA_FILL
 }
 

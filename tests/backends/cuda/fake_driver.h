@@ -43,6 +43,7 @@ class FakeDriver {
   size_t live_graphs = 0;  // graphs and executables
   size_t waits = 0;        // calls that blocked
   size_t contexts_retained = 0;
+  size_t overlapping_edges = 0;   // of graphs: programmatic ones
   bool freed_under_work = false;  // memory or a graph was freed while work that may use it was queued
   struct LaunchRecord {
     std::string kernel;

@@ -7,6 +7,7 @@
 
 #include "backends/cuda/cuda_dialect.h"
 #include "backends/cuda/nvrtc_fixture.h"
+#include "compiler/pipeline.h"
 #include "kernels/kernel_case.h"
 #include "kernels/kernel_contract.h"
 #include "kernels/portable.h"
@@ -72,7 +73,10 @@ TEST_F(WithNvrtc, TheEnginesKernelsStayInRegisters) {
   const std::vector<ir::Kernel> all = engine_kernels(target);
   ASSERT_FALSE(all.empty());
   uint32_t most_registers = 0, compiled = 0;
-  for (const ir::Kernel& kernel : sample(all)) {
+  for (const ir::Kernel& traced : sample(all)) {
+    const auto passed = compiler::run_pipeline(traced, target);
+    ASSERT_TRUE(passed) << passed.error().message();
+    const ir::Kernel& kernel = *passed;
     const auto source = print_cuda(kernel, target);
     ASSERT_TRUE(source) << source.error().message();
     const auto cubin = nvrtc_->compile(kernel, *source, "sm_90a");
