@@ -5,8 +5,10 @@
 #include <cstring>
 #include <optional>
 
+#include "compiler/interpreter_device.h"
 #include "compiler/pass_test.h"
 #include "compiler/random_program.h"
+#include "ir/compare_device.h"
 #include "ir/interpreter.h"
 
 namespace tattletale::compiler {
@@ -120,6 +122,21 @@ TEST(RandomPrograms, TheWholePipeline) {
     }
   }
   std::printf("%u programs, %zu instructions before, %zu after\n", num_programs(), before, after);
+}
+
+/// The kernels that devices are compared on: all operations, fragments included, at every subgroup size.
+TEST(RandomKernels, ThePipelineAtEverySubgroupSize) {
+  for (const uint32_t size : {1u, 4u, 8u, 32u, 64u}) {
+    const auto device = open_interpreter_device(interpreter_target(size));
+    for (const bool everything : {false, true}) {
+      ir::TargetInfo target = device->target();
+      target.f16x2 = target.dot4_i8 = target.async_copy = target.funnel_shift = target.mul_hi = everything;
+      PipelineOptions options;
+      options.verify_each = true;
+      const auto prepare = [&](const ir::Kernel& kernel) { return run_pipeline(kernel, target, options); };
+      EXPECT_EQ(test::compare_on(*device, 5000 + size, num_programs() / 3, prepare), "") << size;
+    }
+  }
 }
 
 /// What the programs must contain for the comparison to mean something.
