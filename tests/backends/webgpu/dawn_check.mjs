@@ -9,9 +9,10 @@ const [folder, file] = process.argv.slice(2);
 const require = createRequire(folder + '/');
 const {create, globals} = await import(pathToFileURL(require.resolve('webgpu')).href);
 Object.assign(globalThis, globals);
+globalThis.gpu = create([]);  // Dawn is gone when this is collected, whatever else is alive
 let opened;
 try {
-  opened = await openDevice(create([]));
+  opened = await openDevice(globalThis.gpu);
 } catch (error) {
   console.log(`no device: ${error.message}`);
   process.exit(77);
