@@ -16,6 +16,14 @@ namespace tattletale::spirv {
 /// How a pointer sees global memory.
 enum class View : uint8_t { word, word2, word4, half, byte, f16, f32 };
 
+inline constexpr uint32_t kFragmentWords = ir::kFragmentDim * ir::kFragmentDim;
+
+/// Whether a store of an accumulator is seen to go to 16-byte places.
+bool fragment_store_is_aligned(const ir::Kernel& kernel, const ir::Instruction& in);
+
+/// Workgroup memory behind the kernel's own arrays for stores that may not.
+uint32_t scratch_words(const ir::Kernel& kernel);
+
 class KernelWriter {
  public:
   KernelWriter(const ir::Kernel& kernel, const SpirvFeatures& features);
@@ -114,6 +122,8 @@ class KernelWriter {
   Id fragment_type(const ir::Type& type);
   Id write_fragment_load(const ir::Instruction& in);
   void write_fragment_store(const ir::Instruction& in);
+  void write_aligned_store(const ir::Instruction& in);
+  void write_scratch_store(const ir::Instruction& in);
 
   const ir::Kernel& kernel_;
   const SpirvFeatures features_;

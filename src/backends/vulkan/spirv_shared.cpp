@@ -10,8 +10,8 @@ using ir::Op;
 using ir::Scalar;
 
 void KernelWriter::declare_shared() {
-  const bool has_fragments =
-      uses({Op::fragment_load, Op::fragment_load_rows, Op::fragment_store_shared, Op::copy_async});
+  const bool has_fragments = uses({Op::fragment_load, Op::fragment_load_rows, Op::fragment_store_shared,
+                                   Op::fragment_store, Op::copy_async});
   bool has_vectors = has_fragments;
   for (ir::Value value : live_) {
     const ir::Instruction& in = kernel_.at(value);
@@ -39,7 +39,7 @@ Id KernelWriter::shared_view(View view) {
   Id& variable = shared_views_[view];
   if (variable != 0) return variable;
   const uint32_t bytes = view == View::word4 ? 16 : view == View::word2 ? 8 : 4;
-  const Id array = module_.new_array(element_type(view), kernel_.shared_bytes() / bytes);
+  const Id array = module_.new_array(element_type(view), spirv_shared_bytes(kernel_) / bytes);
   module_.decorate(array, Decoration::array_stride, {bytes});
   const Id block = module_.new_struct({{array}});
   module_.decorate(block, Decoration::block);

@@ -39,6 +39,10 @@ struct SpirvFeatures {
 Result<std::vector<uint32_t>> emit_spirv(const ir::Kernel& kernel, const SpirvFeatures& features);
 Result<std::vector<uint32_t>> emit_spirv(const ir::Kernel& kernel, const ir::TargetInfo& target);
 
+/// Workgroup memory of the module: the kernel's arrays, and scratch for fragments stored at places that are
+/// not seen to be 16-byte aligned.
+uint32_t spirv_shared_bytes(const ir::Kernel& kernel);
+
 /// Counts up whenever the writer's output changes; part of compiled programs' cache keys.
 inline constexpr uint32_t kSpirvWriterVersion = 1;
 

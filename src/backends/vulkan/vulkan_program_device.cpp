@@ -71,7 +71,7 @@ Result<KernelBinary> VulkanProgramDevice::compile(const ir::Kernel& kernel) {
   binary.writes_mask = kernel.writes_mask();
   binary.workgroup_threads = kernel.workgroup_threads;
   binary.subgroup_size = kernel.subgroup_size > 1 ? kernel.subgroup_size : 0;
-  binary.shared_bytes = kernel.shared_bytes();
+  binary.shared_bytes = spirv_shared_bytes(kernel);
   return binary;
 }
 
