@@ -74,8 +74,8 @@ void KernelWriter::write_fragment_store(const ir::Instruction& in) {
   }
   const Id sum = u(SpvOp::bitwise_or, {operand(in, 0), operand(in, 1)});
   Id aligned = b(SpvOp::i_equal, {u(SpvOp::bitwise_and, {sum, cu(3)}), cu(0)});
-  if (const auto base = in.op == Op::fragment_store ? base_of(in, 3) : std::nullopt) {
-    const Id low = features_.int64 ? u(SpvOp::u_convert, {*base}) : u(SpvOp::composite_extract, {*base, 0});
+  if (const auto base = in.op == Op::fragment_store ? base_of(in) : std::nullopt) {
+    const Id low = features_.wide_offsets ? u(SpvOp::u_convert, {*base}) : *base;
     const Id whole = b(SpvOp::i_equal, {u(SpvOp::bitwise_and, {low, cu(15)}), cu(0)});
     aligned = b(SpvOp::logical_and, {aligned, whole});
   }
@@ -102,7 +102,7 @@ void KernelWriter::write_aligned_store(const ir::Instruction& in) {
     module_.body(SpvOp::cooperative_matrix_store, {pointer, fragment, cu(kRowMajor), stride, kNonPrivate});
     return;
   }
-  const Id pointer = element_pointer(in, View::f32, base_of(in, 3), index);
+  const Id pointer = element_pointer(in, View::f32, locate(in, index, 2));
   module_.body(SpvOp::cooperative_matrix_store,
                {pointer, fragment, cu(kRowMajor), stride, kAligned | kNonPrivate, 16});
 }
@@ -130,7 +130,7 @@ void KernelWriter::write_scratch_store(const ir::Instruction& in) {
     if (in.op == Op::fragment_store_shared) {
       module_.body(SpvOp::store, {shared_pointer(in.attr0, View::f32, to, 1), value, kNonPrivate});
     } else {
-      const Id element = element_pointer(in, View::f32, base_of(in, 3), to);
+      const Id element = element_pointer(in, View::f32, locate(in, to, 2));
       module_.body(SpvOp::store, {element, value, kAligned | kNonPrivate, 4});
     }
   }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -15,6 +16,8 @@ namespace tattletale::spirv {
 
 /// How a pointer sees global memory.
 enum class View : uint8_t { word, word2, word4, half, byte, f16, f32 };
+uint32_t view_log2_bytes(View view);
+View word_view(uint32_t lanes);
 
 inline constexpr uint32_t kFragmentWords = ir::kFragmentDim * ir::kFragmentDim;
 
@@ -79,24 +82,33 @@ class KernelWriter {
   Id pair_of_halves(Id word) { return module_.value(SpvOp::bitcast, half2_type(), {word}); }
   Id half2_type();
 
-  // spirv_memory.cpp
+  // spirv_pointers.cpp
+  struct Element {  // of global memory: index, from a wide offset where there is one
+    std::optional<Id> offset;
+    Id index;
+  };
+  using BindingView = std::pair<uint32_t, View>;
   void declare_pointers();
-  Id struct_pointer_type(View view, bool written);
-  Id binding_pointer(const ir::Instruction& in, View view, std::optional<Id> offset);
-  Id element_pointer(const ir::Instruction& in, View view, std::optional<Id> offset, Id index);
+  std::optional<Id> base_of(const ir::Instruction& in) const;
+  View native_view(ir::Storage storage) const;
+  View memory_view(const ir::Instruction& in) const;
   Id element_type(View view);
-  std::optional<Id> base_of(const ir::Instruction& in, uint32_t position) const;
-  Id load_global(const ir::Instruction& in, View view, std::optional<Id> offset, Id index,
-                 uint32_t alignment);
+  Id struct_pointer_type(View view, bool written);
+  Id new_pointer(uint32_t binding, View view, std::optional<Id> offset);
+  Id write_offset(const ir::Instruction& in);
+  Element locate(const ir::Instruction& in, Id index, uint32_t log2_bytes);
+  Id element_pointer(const ir::Instruction& in, View view, const Element& element);
+
+  // spirv_memory.cpp
+  uint32_t access(const ir::Instruction& in) const;
+  Id load_global(const ir::Instruction& in, View view, const Element& element);
+  Id load_words(const ir::Instruction& in, Id index, uint32_t lanes);
   Id write_load(const ir::Instruction& in);
   Id write_small_load(const ir::Instruction& in);
+  Id cut(ir::Storage storage, Id word);
   Id widen(ir::Storage storage, Id value);
   void write_store(const ir::Instruction& in);
   Id write_atomic(const ir::Instruction& in);
-  Id write_offset(const ir::Instruction& in);
-  Id add_offset(Id address, Id offset);
-  View native_view(ir::Storage storage) const;
-  uint32_t access(const ir::Instruction& in) const;
 
   // spirv_shared.cpp
   void declare_shared();
@@ -134,11 +146,12 @@ class KernelWriter {
   std::vector<Id> locals_;
   Id push_constants_ = 0;
   Id workgroup_id_ = 0, num_workgroups_ = 0, local_id_ = 0;
-  std::vector<Id> addresses_;                         // of each binding, loaded at entry
-  std::map<std::pair<View, bool>, Id> structs_;       // laid-out structures by view and writability
-  std::map<std::pair<uint32_t, View>, Id> pointers_;  // of bindings without a base, made at entry
-  std::vector<Id> shared_arrays_;                     // plain form: one variable an array
-  std::vector<uint32_t> shared_first_word_;           // explicit form: arrays within one block
+  std::vector<Id> addresses_;                                  // of each binding, loaded at entry
+  std::map<std::pair<View, bool>, Id> structs_;                // laid-out structures by view and writability
+  std::map<std::pair<Id, BindingView>, Id> pointers_;          // by offset (0: none), binding and view
+  std::map<uint32_t, std::set<BindingView>> wanted_pointers_;  // by the instruction of the offset
+  std::vector<Id> shared_arrays_;                              // plain form: one variable an array
+  std::vector<uint32_t> shared_first_word_;                    // explicit form: arrays within one block
   bool explicit_shared_ = false;
   std::map<View, Id> shared_views_;
   Id block_ = 0;  // the block being written

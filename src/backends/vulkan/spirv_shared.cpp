@@ -110,8 +110,7 @@ void KernelWriter::write_shared_store(const ir::Instruction& in) {
 
 /// A plain copy: attr0 is the binding, attr1 the shared array.
 void KernelWriter::write_copy(const ir::Instruction& in) {
-  const Id index = u(SpvOp::shift_right_logical, {operand(in, 1), cu(2)});
-  const Id words = load_global(in, View::word4, base_of(in, 2), index, 16);
+  const Id words = load_words(in, operand(in, 1), 4);
   store_shared(in.attr1, operand(in, 0), words, 4);
 }
 

@@ -16,6 +16,7 @@ using ir::Scalar;
 
 KernelWriter::KernelWriter(const ir::Kernel& kernel, const SpirvFeatures& features)
     : kernel_(kernel), features_(features), values_(kernel.instructions.size(), 0) {
+  CHECK(features.int64 || !features.wide_offsets);
   u32_ = module_.type_int(32, false);
   i32_ = module_.type_int(32, true);
   f32_ = module_.type_float(32);
@@ -202,7 +203,7 @@ Id KernelWriter::scalar_type(Scalar scalar) {
     case Scalar::i32: return i32_;
     case Scalar::u32: return u32_;
     case Scalar::f32: return f32_;
-    case Scalar::offset: return features_.int64 ? u64_ : module_.type_vector(u32_, 2);
+    case Scalar::offset: return features_.wide_offsets ? u64_ : u32_;
     case Scalar::none:
     case Scalar::fragment: break;
   }

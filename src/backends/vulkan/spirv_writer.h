@@ -18,6 +18,7 @@ namespace tattletale {
 /// What the module may use beyond Vulkan 1.3's required features.
 struct SpirvFeatures {
   bool int64 = false;                      // else addresses are pairs of words
+  bool wide_offsets = false;               // buffers may be larger than 4 GiB; needs int64
   bool storage16 = false;                  // 16-bit loads; else the word is read and the half extracted
   bool storage8 = false;                   // 8-bit loads, likewise
   bool float16 = false;                    // half arithmetic (Op::fma_f16x2) and native conversion from f16
@@ -29,6 +30,7 @@ struct SpirvFeatures {
 
   // Faults of drivers that the module goes round.
   bool inexact_u32_to_f32 = false;  // SwiftShader rounds large numbers twice
+  bool slow_vector_loads = false;   // lavapipe loops over lanes and components; words are faster
 
   /// What `target` promises, and nothing more: a module that runs wherever the target does.
   static SpirvFeatures of(const ir::TargetInfo& target);

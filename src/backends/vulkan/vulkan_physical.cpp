@@ -9,7 +9,8 @@
 namespace tattletale::vulkan {
 namespace {
 
-constexpr uint32_t kMaxThreads = 1024;  // larger workgroups help no kernel here
+constexpr uint64_t kNarrowBytes = uint64_t{1} << 32;  // offsets of 32 bits reach so far
+constexpr uint32_t kMaxThreads = 1024;                // larger workgroups help no kernel here
 
 /// The chain of feature structures: filled by a query, or by hand for creation.
 struct FeatureChain {
@@ -147,22 +148,25 @@ void fill_target(PhysicalDevice& device, const PropertyChain& properties) {
 void fill_features(PhysicalDevice& device, const FeatureChain& chain, const PropertyChain& properties) {
   SpirvFeatures& features = device.features;
   features.int64 = chain.base.features.shaderInt64;
+  features.wide_offsets = device.caps.max_buffer_bytes > kNarrowBytes;
   features.storage16 = chain.v11.storageBuffer16BitAccess && chain.base.features.shaderInt16;
   features.storage8 = chain.v12.storageBuffer8BitAccess && chain.v12.shaderInt8;
   features.float16 = chain.v12.shaderFloat16;
   features.f16_round_to_even = features.float16 && properties.v12.shaderRoundingModeRTEFloat16;
   features.packed_dot =
       chain.v13.shaderIntegerDotProduct && properties.v13.integerDotProduct4x8BitPackedSignedAccelerated;
+  features.slow_vector_loads = properties.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
   features.inexact_u32_to_f32 = properties.v12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER;
   features.explicit_workgroup_layout = chain.workgroup.workgroupMemoryExplicitLayout;
 }
 
-void fill_caps(PhysicalDevice& device, const PropertyChain& properties) {
+void fill_caps(PhysicalDevice& device, const PropertyChain& properties, bool int64) {
   Caps& caps = device.caps;
   caps.backend = "vulkan";
   caps.name = properties.base.properties.deviceName;
   caps.isa = device.driver;
   caps.max_buffer_bytes = std::min(properties.v13.maxBufferSize, properties.v11.maxMemoryAllocationSize);
+  if (!int64) caps.max_buffer_bytes = std::min(caps.max_buffer_bytes, kNarrowBytes);
   caps.max_binding_bytes = caps.max_buffer_bytes;
   caps.offset_alignment_bytes = 16;  // kernels load 16-byte vectors
   caps.waits = true;
@@ -212,6 +216,7 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
       device.memory_bytes = std::max<uint64_t>(device.memory_bytes, heap.size);
     }
   }
+  fill_caps(device, properties, chain.base.features.shaderInt64);
   fill_features(device, chain, properties);
   if (device.features.explicit_workgroup_layout) {
     device.extensions.push_back(VK_KHR_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_EXTENSION_NAME);
@@ -223,7 +228,6 @@ PhysicalDevice describe(const Instance& instance, VkPhysicalDevice handle) {
     if (kinds.f16 || kinds.bf16) device.extensions.push_back("VK_KHR_cooperative_matrix");
     if (device.features.bfloat16_matrix) device.extensions.push_back("VK_KHR_shader_bfloat16");
   }
-  fill_caps(device, properties);
   fill_target(device, properties);
   return device;
 }

@@ -33,10 +33,12 @@ ir::TargetInfo target_of(uint32_t subgroup_size, const SpirvFeatures& features) 
 std::vector<FeatureSet> feature_sets() {
   const SpirvFeatures none;
   SpirvFeatures words = none;  // 64-bit addresses, words only
-  words.int64 = words.inexact_u32_to_f32 = true;
+  words.int64 = words.wide_offsets = words.inexact_u32_to_f32 = words.slow_vector_loads = true;
   SpirvFeatures all = none;
   all.int64 = all.storage16 = all.storage8 = all.float16 = all.f16_round_to_even = true;
   all.packed_dot = all.explicit_workgroup_layout = true;
+  SpirvFeatures wide = all;
+  wide.wide_offsets = true;
   SpirvFeatures matrices = all;
   matrices.cooperative_matrix = matrices.bfloat16_matrix = true;
   std::vector<FeatureSet> sets;
@@ -44,6 +46,7 @@ std::vector<FeatureSet> feature_sets() {
   sets.push_back({"single lane", none, target_of(1, none)});
   sets.push_back({"words", words, target_of(8, words)});
   sets.push_back({"all", all, target_of(32, all)});
+  sets.push_back({"wide", wide, target_of(32, wide)});
   sets.push_back({"matrices", matrices, target_of(32, matrices)});
   return sets;
 }
