@@ -109,6 +109,7 @@ class KernelWriter {
   Id widen(ir::Storage storage, Id value);
   void write_store(const ir::Instruction& in);
   Id write_atomic(const ir::Instruction& in);
+  Id from_integer(Id bits);
 
   // spirv_shared.cpp
   void declare_shared();

@@ -108,10 +108,16 @@ void KernelWriter::write_store(const ir::Instruction& in) {
   module_.body(SpvOp::store, {pointer, value, access(in), 1u << log2_bytes});
 }
 
+/// The same bits, as the result of an integer operation that no compiler sees through.
+Id KernelWriter::from_integer(Id bits) {
+  if (!features_.float_atomic_fault) return bits;
+  return u(SpvOp::bitwise_or, {bits, u(SpvOp::shift_right_logical, {local_id_, cu(31)})});
+}
+
 /// Relaxed: no ordering of other memory, so the semantics are none.
 Id KernelWriter::write_atomic(const ir::Instruction& in) {
   const bool is_signed = in.type.scalar == Scalar::i32;
-  const auto x = [&](uint32_t i) { return as(in.type.scalar, Scalar::u32, operand(in, i)); };
+  const auto x = [&](uint32_t i) { return from_integer(as(in.type.scalar, Scalar::u32, operand(in, i))); };
   if (in.op == Op::shared_atomic_add) {
     const Id place = shared_pointer(in.attr0, View::word, operand(in, 0), 1);
     return as(Scalar::u32, in.type.scalar, u(SpvOp::atomic_i_add, {place, cu(kScopeWorkgroup), cu(0), x(1)}));

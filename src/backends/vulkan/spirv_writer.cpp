@@ -65,7 +65,8 @@ void KernelWriter::declare_builtins() {
   const Id u32x3 = module_.type_vector(u32_, 3);
   if (uses({Op::workgroup_id})) workgroup_id_ = input(u32x3, BuiltIn::workgroup_id);
   if (uses({Op::num_workgroups})) num_workgroups_ = input(u32x3, BuiltIn::num_workgroups);
-  if (uses({Op::local_id, Op::lane_id, Op::subgroup_id, Op::fragment_store, Op::fragment_store_shared})) {
+  if (uses({Op::local_id, Op::lane_id, Op::subgroup_id, Op::fragment_store, Op::fragment_store_shared,
+            Op::atomic_cas})) {
     local_id_ = input(u32_, BuiltIn::local_invocation_index);
   }
 }

@@ -31,6 +31,7 @@ struct SpirvFeatures {
   // Faults of drivers that the module goes round.
   bool inexact_u32_to_f32 = false;  // SwiftShader rounds large numbers twice
   bool slow_vector_loads = false;   // lavapipe loops over lanes and components; words are faster
+  bool float_atomic_fault = false;  // lavapipe ends the process on an atomic operand that was a float
 
   /// What `target` promises, and nothing more: a module that runs wherever the target does.
   static SpirvFeatures of(const ir::TargetInfo& target);

@@ -155,7 +155,8 @@ void fill_features(PhysicalDevice& device, const FeatureChain& chain, const Prop
   features.f16_round_to_even = features.float16 && properties.v12.shaderRoundingModeRTEFloat16;
   features.packed_dot =
       chain.v13.shaderIntegerDotProduct && properties.v13.integerDotProduct4x8BitPackedSignedAccelerated;
-  features.slow_vector_loads = properties.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
+  features.slow_vector_loads = features.float_atomic_fault =
+      properties.v12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE;
   features.inexact_u32_to_f32 = properties.v12.driverID == VK_DRIVER_ID_GOOGLE_SWIFTSHADER;
   features.explicit_workgroup_layout = chain.workgroup.workgroupMemoryExplicitLayout;
 }

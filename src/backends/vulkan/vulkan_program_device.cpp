@@ -52,7 +52,7 @@ std::string VulkanProgramDevice::compiler_identity() const {
   std::string flags;
   for (const bool flag : {f.int64, f.wide_offsets, f.storage16, f.storage8, f.float16, f.f16_round_to_even,
                           f.packed_dot, f.explicit_workgroup_layout, f.cooperative_matrix, f.bfloat16_matrix,
-                          f.inexact_u32_to_f32, f.slow_vector_loads}) {
+                          f.inexact_u32_to_f32, f.slow_vector_loads, f.float_atomic_fault}) {
     flags += flag ? '1' : '0';
   }
   return "spirv " + std::to_string(kSpirvWriterVersion) + " " + flags + "; " + device_.identity;

@@ -33,7 +33,8 @@ ir::TargetInfo target_of(uint32_t subgroup_size, const SpirvFeatures& features) 
 std::vector<FeatureSet> feature_sets() {
   const SpirvFeatures none;
   SpirvFeatures words = none;  // 64-bit addresses, words only
-  words.int64 = words.wide_offsets = words.inexact_u32_to_f32 = words.slow_vector_loads = true;
+  words.int64 = words.wide_offsets = words.inexact_u32_to_f32 = words.slow_vector_loads =
+      words.float_atomic_fault = true;
   SpirvFeatures all = none;
   all.int64 = all.storage16 = all.storage8 = all.float16 = all.f16_round_to_even = true;
   all.packed_dot = all.explicit_workgroup_layout = true;
