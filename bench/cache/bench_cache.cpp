@@ -161,12 +161,17 @@ Json replay(const BenchCacheOptions& options, const Clock& clock, const std::vec
   typename Cache::Held held;
   Latencies match(clock), insert(clock), evict(clock), release(clock);
   uint64_t queried = 0, matched = 0, refused = 0;
-  for (const TraceRequest& request : trace) {
-    std::vector<uint32_t> all = request.prompt;
-    match.time([&] { cache.match(request.prompt, held); });
-    queried += request.prompt.size();
+  std::vector<std::vector<uint32_t>> whole(trace.size());  // prompt and answer, for those that go on from it
+  for (size_t i = 0; i < trace.size(); ++i) {
+    const TraceRequest& request = trace[i];
+    std::vector<uint32_t> all;
+    if (request.after) all = whole[*request.after];
+    all.insert(all.end(), request.prompt.begin(), request.prompt.end());
+    match.time([&] { cache.match(all, held); });
+    queried += all.size();
     matched += held.matched_tokens;
     all.insert(all.end(), request.answer.begin(), request.answer.end());
+    whole[i] = all;
     all.resize(all.size() - all.size() % options.page_tokens);
     bool done = false;
     insert.time([&] { done = cache.insert(all, held); });

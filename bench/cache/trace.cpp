@@ -1,6 +1,7 @@
 // Trace generation and reading.
 #include "trace.h"
 
+#include <charconv>
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -44,16 +45,17 @@ Result<std::string> make_trace(const std::string& kind, uint64_t num_requests, u
   for (uint64_t i = 0; i < num_threads; ++i) {
     threads.push_back({shared + (kind == "documents" ? run(between(8'000, 40'000)) : "")});
   }
-  std::string out = "# tattletale trace 1 " + kind + " seed " + std::to_string(seed) + "\n";
+  std::string out = "# tattletale trace 2 " + kind + " seed " + std::to_string(seed) + "\n";
   for (uint64_t i = 0; i < num_requests; ++i) {
     Thread& thread = threads[random() % threads.size()];
     const std::string prompt = (kind == "system" ? shared : thread.runs) + run(between(10, 200));
     const std::string answer = run(between(20, 300));
     out += "prompt" + prompt + " answer" + answer + "\n";
-    if (kind == "chat") thread.runs = random() % 12 == 0 ? shared : prompt + answer;
+    const std::string onward = " @" + std::to_string(i);
+    if (kind == "chat") thread.runs = random() % 12 == 0 ? shared : onward;
     if (kind == "agents") {  // a step goes on from this thread or starts a branch beside it
       threads[random() % 3 == 0 ? random() % threads.size() : static_cast<size_t>(&thread - threads.data())]
-          .runs = random() % 20 == 0 ? shared : prompt + answer;
+          .runs = random() % 20 == 0 ? shared : onward;
     }
   }
   return out;
@@ -77,6 +79,14 @@ Result<std::vector<TraceRequest>> read_trace(const std::string& path) {
         into = &request.prompt;
       } else if (word == "answer") {
         into = &request.answer;
+      } else if (word[0] == '@' && into == &request.prompt && into->empty() && !request.after) {
+        size_t earlier = 0;
+        const auto [end, status] = std::from_chars(word.data() + 1, word.data() + word.size(), earlier);
+        if (status != std::errc() || end != word.data() + word.size() || earlier >= requests.size()) {
+          return make_error(ErrorKind::bad_file, path + " line " + std::to_string(number),
+                            "found \"" + word.substr(0, 40) + "\", expected @ and an earlier request");
+        }
+        request.after = earlier;
       } else if (into != nullptr && (parts >> seed >> colon >> length) && colon == ':' &&
                  length <= kMaxRunTokens) {
         append_run(seed, length, *into);

@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define TT_API_VERSION 1
+#define TT_API_VERSION 2
 
 typedef enum tt_status {
   TT_OK = 0,
@@ -110,10 +110,15 @@ tt_status tt_apply_chat_template(tt_model* model, const char* messages_json, con
 
 /* ---- Generation ---------------------------------------------------------------------------------------- */
 
-/* One conversation: keeps the keys and values of its tokens from request to request, and reuses as many as
- * the next prompt shares with them. */
+/* A place for one answer at a time. What any session's request has computed stays cached for all of them,
+ * until its memory is needed: a prompt computes only what follows its longest cached beginning. */
 tt_status tt_session_create(tt_model* model, tt_session** out, tt_error* error);
 void tt_session_free(tt_session* session); /* cancels what runs; null is ignored */
+
+typedef struct tt_token_bias {
+  uint32_t token;
+  float bias;
+} tt_token_bias;
 
 typedef struct tt_request {
   size_t struct_size;
@@ -134,6 +139,25 @@ typedef struct tt_request {
   const char* const* stop;    /* stop strings, not part of the answer */
   size_t num_stop;
   int ignore_end; /* 1: go on past the model's end-of-text tokens (benchmarks) */
+
+  /* Since TT_API_VERSION 2. */
+  const uint32_t* stop_tokens; /* end the answer as the model's own end tokens do; not part of it */
+  size_t num_stop_tokens;
+  float typical_p;         /* 1: off */
+  float presence_penalty;  /* 0: off; taken off what the answer has already */
+  float frequency_penalty; /* 0: off; likewise for each time */
+  float dry_multiplier;    /* 0: off; penalty on repeating a sequence: multiplier * base^(length - allowed) */
+  float dry_base;          /* 1.75 */
+  uint32_t dry_allowed_length;     /* 2 */
+  uint32_t dry_window;             /* last tokens it looks at; 0: all */
+  const char* const* dry_breakers; /* no repetition reaches across a token with one of these texts in it;
+                                      null: newline, colon, quotation mark and asterisk */
+  size_t num_dry_breakers;
+  const tt_token_bias* logit_bias; /* added to logits; -INFINITY forbids a token */
+  size_t num_logit_bias;
+  int logprobs;          /* 1: tt_poll_logprobs gives the log probability of each token of the answer */
+  uint32_t top_logprobs; /* and of this many likeliest tokens in its place, at most 128 */
+  uint64_t timeout_us;   /* ends with TT_FINISH_DEADLINE this long after its submission; 0: never */
 } tt_request;
 /* Greedy settings replaced by the model's generation_config.json where it has one. */
 void tt_request_defaults(tt_model* model, tt_request* request);
@@ -142,22 +166,31 @@ void tt_request_defaults(tt_model* model, tt_request* request);
  * session that is still answering, sampling values out of range. The strings and arrays are copied. */
 tt_status tt_submit(tt_session* session, const tt_request* request, tt_error* error);
 
+/* Starts several answers to one prompt, which is computed once: session i gives the answer of seed + i.
+ * Errors as tt_submit's, for any of the sessions; then none is started. */
+tt_status tt_submit_choices(tt_session* const* sessions, size_t num_sessions, const tt_request* request,
+                            tt_error* error);
+
 typedef enum tt_finish {
   TT_RUNNING = 0,
   TT_FINISH_STOP = 1, /* the model ended its answer */
   TT_FINISH_STOP_STRING = 2,
   TT_FINISH_LENGTH = 3, /* max_new_tokens or the end of the context */
   TT_FINISH_CANCELLED = 4,
-  TT_FINISH_ERROR = 5 /* see tt_poll's status and error */
+  TT_FINISH_ERROR = 5, /* see tt_poll's status and error */
+  TT_FINISH_DEADLINE = 6
 } tt_finish;
 
 typedef struct tt_progress {
   size_t struct_size;
   tt_finish finish;
   uint64_t prompt_tokens;
-  uint64_t cached_tokens;    /* of the prompt, found in the session's cache */
+  uint64_t cached_tokens;    /* of the prompt, found in the cache */
   uint64_t computed_tokens;  /* of the prompt, so far */
   uint64_t generated_tokens; /* so far */
+  /* Since TT_API_VERSION 2. */
+  uint64_t forwarded_tokens; /* computed for this request: what was not cached, and what had to be repeated */
+  uint64_t preemptions;      /* how often it gave its memory to older requests and came back */
 } tt_progress;
 
 /* Computes one batch for every session of the model that has work; *more is 0 when none has any left.
@@ -174,12 +207,30 @@ tt_status tt_poll(tt_session* session, tt_string* text, tt_progress* progress, t
 /* Like tt_poll but gives token ids. Text and tokens are taken independently. */
 tt_status tt_poll_tokens(tt_session* session, tt_tokens* tokens, tt_progress* progress, tt_error* error);
 
-/* Ends the running answer within one step; what was generated stays in the session's cache. */
+/* Log probabilities (natural, before penalties, temperature and filters) of the tokens of the answer. `top`
+ * has num_top entries for each token, likeliest first. Free with tt_logprobs_free. */
+typedef struct tt_token_logprob {
+  uint32_t token;
+  float logprob;
+} tt_token_logprob;
+typedef struct tt_logprobs {
+  tt_token_logprob* chosen; /* num_tokens */
+  tt_token_logprob* top;    /* num_tokens * num_top */
+  size_t num_tokens;
+  size_t num_top;
+} tt_logprobs;
+void tt_logprobs_free(tt_logprobs* logprobs);
+
+/* Like tt_poll_tokens, for requests with `logprobs`: the same tokens, taken independently. */
+tt_status tt_poll_logprobs(tt_session* session, tt_logprobs* logprobs, tt_progress* progress,
+                           tt_error* error);
+
+/* Ends the running answer within one step; what it has computed stays cached. */
 void tt_cancel(tt_session* session);
 
 /* Log probabilities (natural) that the model gives each token after the ones before it:
- * logprobs[i] = log P(tokens[i + 1] | tokens[0..i]), num_tokens - 1 numbers. Computed in this call; the
- * session must be idle, and its cache is replaced. */
+ * logprobs[i] = log P(tokens[i + 1] | tokens[0..i]), num_tokens - 1 numbers. Computed in this call, before
+ * anything that runs; the session must be idle. */
 tt_status tt_score(tt_session* session, const uint32_t* tokens, size_t num_tokens, float* logprobs,
                    tt_error* error);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,6 +34,7 @@ struct tt_model {
   std::condition_variable wake;  // new work, or stopping
   bool stopping = false;
   std::thread thread;
+  std::map<std::vector<std::string>, std::vector<uint32_t>> breakers;  // tokens that have one of these texts
 };
 
 struct tt_session {
@@ -40,9 +42,10 @@ struct tt_session {
   tattletale::SessionId id{};
   std::optional<tattletale::StreamDecoder> decoder;  // none for a model without a tokenizer
   std::optional<tattletale::StopMatcher> stops;
-  bool finish_seen = true;                   // the text of the last answer was flushed
-  std::string text;                          // ready, not yet polled
-  std::vector<uint32_t> tokens;              // likewise
+  bool finish_seen = true;       // the text of the last answer was flushed
+  std::string text;              // ready, not yet polled
+  std::vector<uint32_t> tokens;  // likewise
+  std::vector<tattletale::TokenLogprobs> logprobs;
   std::optional<tattletale::Error> failure;  // why the last answer ended with an error
 };
 
@@ -52,6 +55,15 @@ namespace tattletale {
 Json describe_devices(const std::vector<DeviceListing>& devices);
 Json describe_model(const tt_model& model);
 Result<Json> describe_files(const std::string& path);
+
+/// A request in the engine's words, and its stop strings.
+struct ReadRequest {
+  TokenRequest request;
+  std::vector<std::string> stops;
+};
+/// Reads a caller's request; the model's lock is not held. Errors: invalid_argument naming the field;
+/// those of the tokenizer and the chat template.
+Result<ReadRequest> read_request(tt_model& model, const tt_request& request);
 
 /// open_model, or open_synthetic_model for "synthetic:..." names.
 Result<ModelFiles> open_files_or_synthetic(const std::string& path);

@@ -1,6 +1,8 @@
 #include "cli/answer.h"
 
+#include <cctype>
 #include <chrono>
+#include <cstdlib>
 
 #include "cli/output.h"
 
@@ -53,22 +55,53 @@ std::vector<const char*> stop_strings(const Options& options) {
   return strings;
 }
 
+Outcome<std::vector<tt_token_bias>> logit_biases(const Options& options) {
+  std::vector<tt_token_bias> biases;
+  for (const std::string& text : options.logit_bias) {
+    tt_token_bias entry{};
+    char* end = nullptr;
+    entry.token = static_cast<uint32_t>(std::strtoul(text.c_str(), &end, 10));
+    bool good = end != text.c_str() && *end == ':' && std::isdigit(static_cast<unsigned char>(text[0]));
+    if (good) {
+      const char* number = end + 1;
+      entry.bias = std::strtof(number, &end);
+      good = end != number && *end == '\0';
+    }
+    if (!good)
+      return fail(ExitCode::kUsage, "--logit-bias: '" + text + "' is not ID:BIAS", "--logit-bias 42:-5");
+    biases.push_back(entry);
+  }
+  return biases;
+}
+
 tt_request make_request(const LoadedModel& model, const Options& options,
-                        const std::vector<const char*>& stops) {
+                        const std::vector<const char*>& stops, const std::vector<tt_token_bias>& biases) {
   tt_request request;
   tt_request_defaults(model.handle.get(), &request);
-  if (options.max_tokens) request.max_new_tokens = static_cast<uint32_t>(*options.max_tokens);
-  if (options.temperature) request.temperature = static_cast<float>(*options.temperature);
-  if (options.top_k) request.top_k = static_cast<uint32_t>(*options.top_k);
-  if (options.top_p) request.top_p = static_cast<float>(*options.top_p);
-  if (options.min_p) request.min_p = static_cast<float>(*options.min_p);
-  if (options.repetition_penalty)
-    request.repetition_penalty = static_cast<float>(*options.repetition_penalty);
-  if (options.repetition_window)
-    request.repetition_window = static_cast<uint32_t>(*options.repetition_window);
+  const auto set_float = [](float& field, const std::optional<double>& given) {
+    if (given) field = static_cast<float>(*given);
+  };
+  const auto set_whole = [](uint32_t& field, const std::optional<uint64_t>& given) {
+    if (given) field = static_cast<uint32_t>(*given);
+  };
+  set_whole(request.max_new_tokens, options.max_tokens);
+  set_float(request.temperature, options.temperature);
+  set_whole(request.top_k, options.top_k);
+  set_float(request.top_p, options.top_p);
+  set_float(request.min_p, options.min_p);
+  set_float(request.repetition_penalty, options.repetition_penalty);
+  set_whole(request.repetition_window, options.repetition_window);
+  set_float(request.typical_p, options.typical_p);
+  set_float(request.presence_penalty, options.presence_penalty);
+  set_float(request.frequency_penalty, options.frequency_penalty);
+  set_float(request.dry_multiplier, options.dry_multiplier);
+  set_float(request.dry_base, options.dry_base);
+  set_whole(request.dry_allowed_length, options.dry_allowed_length);
   if (options.seed) request.seed = *options.seed;
   request.stop = stops.data();
   request.num_stop = stops.size();
+  request.logit_bias = biases.data();
+  request.num_logit_bias = biases.size();
   return request;
 }
 
@@ -117,6 +150,7 @@ const char* finish_name(tt_finish finish) {
     case TT_FINISH_LENGTH: return "length";
     case TT_FINISH_CANCELLED: return "cancelled";
     case TT_FINISH_ERROR: return "error";
+    case TT_FINISH_DEADLINE: return "deadline";
   }
   return "unknown";
 }

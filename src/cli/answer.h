@@ -25,9 +25,12 @@ struct Answer {
   double decode_tok_s() const;
 };
 
-/// The request that the sampling options make of the model's defaults. Pointers into `options` and `stops`.
+/// The request that the sampling options make of the model's defaults. Pointers into `stops` and `biases`.
 tt_request make_request(const LoadedModel& model, const Options& options,
-                        const std::vector<const char*>& stops);
+                        const std::vector<const char*>& stops, const std::vector<tt_token_bias>& biases);
+
+/// The entries of --logit-bias, for make_request. Failures: kUsage.
+Outcome<std::vector<tt_token_bias>> logit_biases(const Options& options);
 
 /// C strings of --stop, for make_request.
 std::vector<const char*> stop_strings(const Options& options);

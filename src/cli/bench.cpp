@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 
+#include "cli/bench_requests.h"
 #include "cli/model.h"
 #include "cli/output.h"
 #include "cli/read_bandwidth.h"
@@ -226,6 +227,8 @@ Outcome<Json> bench_threads(const std::string& path, const Options& options, uin
 }  // namespace
 
 Outcome<ExitCode> bench_command(const Options& options) {
+  if (!options.trace_kind.empty()) return print_trace(options);
+  if (!options.requests_path.empty()) return bench_requests(options);
   CLI_ASSIGN(std::string path, model_path(options));
   std::vector<uint64_t> thread_counts = options.threads;
   if (thread_counts.empty()) thread_counts.push_back(0);

@@ -36,6 +36,13 @@ struct Options {
   std::optional<double> min_p;
   std::optional<double> repetition_penalty;
   std::optional<uint64_t> repetition_window;
+  std::optional<double> typical_p;
+  std::optional<double> presence_penalty;
+  std::optional<double> frequency_penalty;
+  std::optional<double> dry_multiplier;
+  std::optional<double> dry_base;
+  std::optional<uint64_t> dry_allowed_length;
+  std::vector<std::string> logit_bias;  // "ID:BIAS"
   std::optional<uint64_t> seed;
   std::vector<std::string> stop;
 
@@ -54,6 +61,22 @@ struct Options {
   uint64_t batch = 1;
   uint64_t repeat = 3;
   bool bandwidth = false;
+  std::string requests_path;
+  uint64_t concurrency = 1;
+  std::optional<uint64_t> kv_tokens;
+  std::optional<uint64_t> step_tokens;
+  std::string trace_kind;
+  uint64_t num_requests = 100;
+
+  // bench-cache
+  uint64_t children = 100'000;
+  uint64_t query_tokens = 16;
+  uint64_t page_tokens = 16;
+  uint64_t samples = 200'000;
+  uint64_t trace_pages = 20'000;
+  std::string trace_path;
+  bool cold = false;
+  bool no_rivals = false;
 
   // eval
   std::string text_path;
@@ -69,7 +92,8 @@ enum CommandBit : unsigned {
   kBench = 1u << 4,
   kEval = 1u << 5,
   kDevices = 1u << 6,
-  kEveryCommand = (1u << 7) - 1,
+  kBenchCache = 1u << 7,
+  kEveryCommand = (1u << 8) - 1,
 };
 
 using OptionTarget = std::variant<bool Options::*, std::string Options::*, uint64_t Options::*,
@@ -121,6 +145,7 @@ Outcome<ExitCode> chat_command(const Options& options);
 Outcome<ExitCode> inspect_command(const Options& options);
 Outcome<ExitCode> tokenize_command(const Options& options);
 Outcome<ExitCode> bench_command(const Options& options);
+Outcome<ExitCode> bench_cache_command(const Options& options);
 Outcome<ExitCode> eval_command(const Options& options);
 Outcome<ExitCode> devices_command(const Options& options);
 

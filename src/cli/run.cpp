@@ -91,7 +91,8 @@ Outcome<ExitCode> run_command(const Options& options) {
   CLI_ASSIGN(Session session, create_session(model));
 
   std::vector<const char*> stops = stop_strings(options);
-  tt_request request = make_request(model, options, stops);
+  CLI_ASSIGN(std::vector<tt_token_bias> biases, logit_biases(options));
+  tt_request request = make_request(model, options, stops, biases);
   if (prompt.messages.empty()) {
     request.tokens = prompt.tokens.data();
     request.num_tokens = prompt.tokens.size();

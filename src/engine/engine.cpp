@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace tattletale {
 namespace {
@@ -8,12 +9,22 @@ namespace {
 constexpr uint32_t kMaxSequences = 256;     // that can get a token in one step
 constexpr uint32_t kScoreChunkTokens = 64;  // rows of logits computed together when every row is wanted
 
+uint64_t steady_now_us() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+}
+
 }  // namespace
 
 struct Engine::Session : Sequence {
   TokenRequest request;
   RequestProgress progress;
   std::vector<uint32_t> ready;  // generated, not yet taken
+  std::vector<TokenLogprobs> ready_logprobs;
+  uint64_t deadline_us = 0;  // 0: none
+  // Choices of one prompt: the leader computes it, its followers are not scheduled until it has.
+  Session* leader = nullptr;
+  std::vector<Session*> followers;
 
   bool answering() const { return progress.finish == Finish::running; }
 };
@@ -24,7 +35,9 @@ Engine::Engine(const Decoder& decoder, const EngineOptions& options, std::unique
       options_(options),
       runner_(std::move(runner)),
       trie_(std::move(trie)),
-      scheduler_(*trie_, runner_->can_copy()) {}
+      scheduler_(*trie_, runner_->can_copy()) {
+  if (!options_.now_us) options_.now_us = steady_now_us;
+}
 
 Engine::~Engine() {
   for (const std::unique_ptr<Session>& session : sessions_) {
@@ -98,28 +111,77 @@ Result<void> Engine::check_tokens(std::span<const uint32_t> tokens) const {
   return {};
 }
 
-Result<void> Engine::submit(SessionId id, TokenRequest request) {
-  Session& session = at(id);
-  if (session.answering()) {
-    return make_error(ErrorKind::invalid_argument, "session",
-                      "still answers its last request; poll or cancel it first");
-  }
+Result<void> Engine::check_request(const TokenRequest& request) const {
   TT_TRY(check_tokens(request.prompt));
   TT_TRY(request.sampling.validate());
+  if (request.top_logprobs > kMaxTopLogprobs) {
+    return make_error(ErrorKind::invalid_argument, "top_logprobs",
+                      "is " + std::to_string(request.top_logprobs) + "; at most " +
+                          std::to_string(kMaxTopLogprobs) + " are reported");
+  }
   if (request.prompt.size() == options_.context_tokens) {
     return make_error(ErrorKind::limit_exceeded, "prompt",
                       "has " + std::to_string(request.prompt.size()) + " tokens and fills the context of " +
                           std::to_string(options_.context_tokens) + "; no room is left for an answer");
   }
+  return {};
+}
+
+void Engine::begin(Session& session, const TokenRequest& request) {
   session.tokens = request.prompt;
   session.cached_tokens = session.forwarded_tokens = session.preemptions = 0;
-  session.request = std::move(request);
+  session.request = request;
+  session.final_tokens = options_.context_tokens;
+  if (request.max_new_tokens != 0)
+    session.final_tokens = std::min(session.final_tokens, request.prompt.size() + request.max_new_tokens);
   session.ready.clear();
+  session.ready_logprobs.clear();
+  session.deadline_us = request.timeout_us == 0 ? 0 : options_.now_us() + request.timeout_us;
+  num_deadlines_ += session.deadline_us != 0;
   session.progress = {};
   session.progress.finish = Finish::running;
   session.progress.prompt_tokens = session.tokens.size();
-  scheduler_.add(session);
+  scheduler_.enlist(session);
+}
+
+Result<void> Engine::submit(SessionId id, TokenRequest request) {
+  return submit_choices(std::span(&id, 1), std::move(request));
+}
+
+Result<void> Engine::submit_choices(std::span<const SessionId> ids, TokenRequest request) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const bool twice = std::ranges::find(ids.first(i), ids[i]) != ids.first(i).end();
+    if (!at(ids[i]).answering() && !twice) continue;
+    return make_error(ErrorKind::invalid_argument, "session",
+                      "still answers its last request; poll or cancel it first");
+  }
+  TT_TRY(check_request(request));
+  Session* leader = nullptr;
+  for (const SessionId id : ids) {
+    Session& session = at(id);
+    begin(session, request);
+    ++request.sampling.seed;
+    session.leader = leader;
+    if (leader == nullptr) {
+      leader = &session;
+      scheduler_.add(session);
+    } else {
+      leader->followers.push_back(&session);
+    }
+  }
   return {};
+}
+
+/// Takes a session that ends out of its group of choices; if it led it, the next one does.
+void Engine::leave_group(Session& session) {
+  if (session.leader != nullptr) std::erase(std::exchange(session.leader, nullptr)->followers, &session);
+  if (session.followers.empty()) return;
+  std::vector<Session*> others = std::exchange(session.followers, {});
+  Session& next = *others.front();
+  next.leader = nullptr;
+  next.followers.assign(others.begin() + 1, others.end());
+  for (Session* follower : next.followers) follower->leader = &next;
+  scheduler_.add(next);
 }
 
 /// Brings the scheduler's counts into the progress that callers see.
@@ -136,7 +198,20 @@ void Engine::end(Session& session, Finish reason) {
   if (!session.answering()) return;
   copy_counts(session);
   session.progress.finish = reason;
+  num_deadlines_ -= session.deadline_us != 0;
+  leave_group(session);
   scheduler_.remove(session, reason != Finish::error);
+}
+
+void Engine::end_late_requests() {
+  if (num_deadlines_ == 0) return;
+  const uint64_t now = options_.now_us();
+  for (const std::unique_ptr<Session>& session : sessions_) {
+    if (session != nullptr && session->answering() && session->deadline_us != 0 &&
+        session->deadline_us <= now) {
+      end(*session, Finish::deadline);
+    }
+  }
 }
 
 void Engine::finish(SessionId id, Finish reason) {
@@ -146,11 +221,15 @@ void Engine::finish(SessionId id, Finish reason) {
 std::vector<uint32_t> Engine::take_tokens(SessionId id) {
   return std::exchange(at(id).ready, {});
 }
+std::vector<TokenLogprobs> Engine::take_logprobs(SessionId id) {
+  return std::exchange(at(id).ready_logprobs, {});
+}
 RequestProgress Engine::progress(SessionId id) const {
   return at(id).progress;
 }
 
 Result<bool> Engine::step() {
+  end_late_requests();
   const StepPlan& plan = scheduler_.plan({options_.step_tokens, kMaxSequences});
   if (plan.parts.empty()) return false;
   Result<void> ran = run_plan(plan);
@@ -158,7 +237,7 @@ Result<bool> Engine::step() {
     for (const StepPart& part : plan.parts) end(static_cast<Session&>(*part.sequence), Finish::error);
     return ran.take_error();
   }
-  accept(plan);
+  TT_TRY(accept(plan));
   return has_work();
 }
 
@@ -177,28 +256,61 @@ Result<void> Engine::run_plan(const StepPlan& plan) {
   return runner_->run(batch_);
 }
 
-void Engine::accept(const StepPlan& plan) {
+Result<void> Engine::accept(const StepPlan& plan) {
   size_t row = 0;
+  Result<void> result;
   for (const StepPart& part : plan.parts) {
     Session& session = static_cast<Session&>(*part.sequence);
     const bool has_logits = part.wants_logits();
     scheduler_.computed(session, part.num_tokens);
     copy_counts(session);
-    if (has_logits) accept_token(session, runner_->logits(row++));
+    if (!has_logits) continue;
+    const std::span<float> logits = runner_->logits(row++);
+    if (!session.followers.empty()) {
+      if (Result<void> started = start_followers(session, logits); !started) result = std::move(started);
+    }
+    accept_token(session, logits);
   }
+  return result;
+}
+
+/// The leader's prompt is computed: the other choices go on beside it, each from its own draw.
+Result<void> Engine::start_followers(Session& leader, std::span<const float> logits) {
+  const std::vector<Session*> followers = std::exchange(leader.followers, {});
+  std::vector<PageCopy> copies;
+  for (Session* follower : followers) {
+    follower->leader = nullptr;
+    if (const std::optional<PageCopy> copy = scheduler_.fork(leader, *follower)) copies.push_back(*copy);
+  }
+  if (Result<void> copied = runner_->copy(copies); !copied) {
+    for (Session* follower : followers) end(*follower, Finish::error);
+    return copied;
+  }
+  for (Session* follower : followers) {
+    copy_counts(*follower);
+    follower_logits_.assign(logits.begin(), logits.end());
+    accept_token(*follower, follower_logits_);
+  }
+  return {};
 }
 
 void Engine::accept_token(Session& session, std::span<float> logits) {
+  const TokenRequest& request = session.request;
+  // As the model gave them: sampling changes the logits.
+  std::optional<LogprobReport> report;
+  if (request.wants_logprobs) {
+    raw_logits_.assign(logits.begin(), logits.end());
+    report.emplace(raw_logits_, request.top_logprobs);
+  }
   const uint32_t token =
-      sampler_.sample(logits, session.request.sampling, session.tokens, session.tokens.size());
-  if (std::ranges::find(session.request.end_ids, token) != session.request.end_ids.end())
-    return end(session, Finish::stop);
+      sampler_.sample(logits, request.sampling, session.tokens, session.tokens.size(), request.prompt.size());
+  if (std::ranges::find(request.end_ids, token) != request.end_ids.end()) return end(session, Finish::stop);
   session.tokens.push_back(token);
   session.ready.push_back(token);
+  if (report) session.ready_logprobs.push_back(report->of(token));
   RequestProgress& progress = session.progress;
   ++progress.generated_tokens;
-  const bool enough =
-      session.request.max_new_tokens != 0 && progress.generated_tokens >= session.request.max_new_tokens;
+  const bool enough = request.max_new_tokens != 0 && progress.generated_tokens >= request.max_new_tokens;
   if (enough || session.tokens.size() >= options_.context_tokens) end(session, Finish::length);
 }
 

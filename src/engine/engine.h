@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "cache/radix_trie.h"
 #include "engine/request.h"
 #include "engine/runner.h"
+#include "engine/sampling/logprobs.h"
+#include "engine/sampling/sampler.h"
 #include "engine/schedule/scheduler.h"
 
 namespace tattletale {
@@ -23,7 +26,8 @@ struct EngineOptions {
   uint64_t kv_tokens = 0;       // tokens of KV for all requests and the cache, at least context_tokens
   DType kv_dtype = DType::f16;
   uint32_t page_tokens = 64;
-  uint32_t step_tokens = 512;  // most tokens in one step
+  uint32_t step_tokens = 512;             // most tokens in one step
+  std::function<uint64_t()> now_us = {};  // a steady clock; empty: the system's
 };
 
 /// Owned and called by one thread at a time; cache_stats() may be called by any thread. The device and the
@@ -47,12 +51,18 @@ class Engine {
   /// empty prompt, ids past the vocabulary, sampling out of range, or a session that still answers.
   Result<void> submit(SessionId session, TokenRequest request);
 
+  /// Several answers to one prompt, which is computed once: session i gets the answer of seed + i, the same
+  /// that it would get alone. Errors: as submit, for any of the sessions; then none is queued.
+  Result<void> submit_choices(std::span<const SessionId> sessions, TokenRequest request);
+
   /// Computes one batch. True while any request has work left. An error ends the requests of the batch.
   Result<bool> step();
   bool has_work() const { return scheduler_.has_work(); }
 
   /// Tokens generated since the last call.
   std::vector<uint32_t> take_tokens(SessionId session);
+  /// Their log probabilities, if the request wants them; taken apart from the tokens.
+  std::vector<TokenLogprobs> take_logprobs(SessionId session);
   RequestProgress progress(SessionId session) const;
 
   /// Ends the request now with the given reason; what it computed stays cached.
@@ -90,9 +100,14 @@ class Engine {
   Result<void> check_tokens(std::span<const uint32_t> tokens) const;
 
   Result<void> run_plan(const StepPlan& plan);
-  void accept(const StepPlan& plan);
+  Result<void> accept(const StepPlan& plan);
+  Result<void> start_followers(Session& leader, std::span<const float> logits);
   void accept_token(Session& session, std::span<float> logits);
+  void leave_group(Session& session);
   void end(Session& session, Finish reason);
+  void end_late_requests();
+  Result<void> check_request(const TokenRequest& request) const;
+  void begin(Session& session, const TokenRequest& request);
   void copy_counts(Session& session);
 
   const Decoder& decoder_;
@@ -103,6 +118,8 @@ class Engine {
   Sampler sampler_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by id; null when freed
   std::vector<BatchPart> batch_;
+  std::vector<float> follower_logits_, raw_logits_;
+  uint64_t num_deadlines_ = 0;  // running requests that have one
 };
 
 }  // namespace tattletale

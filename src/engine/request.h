@@ -4,19 +4,24 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/sampler.h"
+#include "engine/sampling/sampling_options.h"
 
 namespace tattletale {
 
+inline constexpr uint32_t kMaxTopLogprobs = 128;
+
 enum class SessionId : uint32_t {};
 
-enum class Finish : uint8_t { running, stop, stop_string, length, cancelled, error };
+enum class Finish : uint8_t { running, stop, stop_string, length, cancelled, error, deadline };
 
 struct TokenRequest {
   std::vector<uint32_t> prompt;  // not empty
   uint64_t max_new_tokens = 0;   // 0: up to the end of the context
   SamplingOptions sampling;
   std::vector<uint32_t> end_ids;  // tokens that end the answer; they are not reported
+  bool wants_logprobs = false;
+  uint32_t top_logprobs = 0;  // alternatives reported with each token, at most kMaxTopLogprobs
+  uint64_t timeout_us = 0;    // after its submission the request ends with Finish::deadline; 0: never
 };
 
 struct RequestProgress {

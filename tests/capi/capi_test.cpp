@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -146,6 +147,108 @@ TEST_F(CapiTest, StopStringsEndTheTextBeforeThem) {
   tt_progress progress{};
   EXPECT_EQ(answer(from, &progress), whole.substr(0, whole.find(stop)));
   EXPECT_EQ(progress.finish, TT_FINISH_STOP_STRING);
+  tt_session_free(from);
+}
+
+TEST_F(CapiTest, ChoicesAreTheAnswersOfTheirSeeds) {
+  tt_request wanted = request("once upon", 20);
+  wanted.temperature = 1.0f;
+  wanted.seed = 5;
+  tt_session* sessions[] = {session(), session(), session()};
+  ASSERT_EQ(tt_submit_choices(sessions, 3, &wanted, &error_), TT_OK) << error_.message;
+  std::string choices[3];
+  for (int i = 0; i < 3; ++i) choices[i] = answer(sessions[i]);
+  for (int i = 0; i < 3; ++i) {
+    wanted.seed = 5 + static_cast<uint64_t>(i);
+    ASSERT_EQ(tt_submit(sessions[0], &wanted, &error_), TT_OK);
+    EXPECT_EQ(answer(sessions[0]), choices[i]);
+  }
+  tt_session* twice[] = {sessions[0], sessions[0]};
+  EXPECT_EQ(tt_submit_choices(twice, 2, &wanted, &error_), TT_INVALID_ARGUMENT);
+  for (tt_session* one : sessions) tt_session_free(one);
+}
+
+TEST_F(CapiTest, LogprobsComeWithTheirTokens) {
+  tt_session* from = session();
+  tt_request wanted = request("hello", 10);
+  wanted.logprobs = 1;
+  wanted.top_logprobs = 3;
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK) << error_.message;
+  answer(from);
+  tt_tokens tokens{};
+  tt_logprobs logprobs{};
+  ASSERT_EQ(tt_poll_tokens(from, &tokens, nullptr, &error_), TT_OK);
+  ASSERT_EQ(tt_poll_logprobs(from, &logprobs, nullptr, &error_), TT_OK);
+  ASSERT_EQ(logprobs.num_tokens, 10u);
+  ASSERT_EQ(tokens.length, 10u);
+  ASSERT_EQ(logprobs.num_top, 3u);
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(logprobs.chosen[i].token, tokens.data[i]);
+    EXPECT_EQ(logprobs.top[3 * i].token, tokens.data[i]);  // greedy
+    EXPECT_EQ(logprobs.top[3 * i].logprob, logprobs.chosen[i].logprob);
+    EXPECT_GE(logprobs.top[3 * i + 1].logprob, logprobs.top[3 * i + 2].logprob);
+  }
+  tt_logprobs_free(&logprobs);
+  tt_tokens_free(&tokens);
+  wanted.top_logprobs = 1000;
+  EXPECT_EQ(tt_submit(from, &wanted, &error_), TT_INVALID_ARGUMENT);
+  tt_session_free(from);
+}
+
+TEST_F(CapiTest, SamplingOptionsReachTheSampler) {
+  tt_session* from = session();
+  tt_request wanted = request("hello", 12);
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+  answer(from);
+  tt_tokens plain{};
+  ASSERT_EQ(tt_poll_tokens(from, &plain, nullptr, &error_), TT_OK);
+  const auto tokens_of = [&](const tt_request& changed) {
+    EXPECT_EQ(tt_submit(from, &changed, &error_), TT_OK) << error_.message;
+    answer(from);
+    tt_tokens got{};
+    EXPECT_EQ(tt_poll_tokens(from, &got, nullptr, &error_), TT_OK);
+    std::vector<uint32_t> copy(got.data, got.data + got.length);
+    tt_tokens_free(&got);
+    return copy;
+  };
+  const tt_token_bias bias[] = {{plain.data[0], -INFINITY}};
+  tt_request biased = wanted;
+  biased.logit_bias = bias;
+  biased.num_logit_bias = 1;
+  EXPECT_EQ(std::ranges::count(tokens_of(biased), plain.data[0]), 0);
+  tt_request stopping = wanted;
+  stopping.stop_tokens = &plain.data[3];
+  stopping.num_stop_tokens = 1;
+  const size_t first =
+      static_cast<size_t>(std::find(plain.data, plain.data + 12, plain.data[3]) - plain.data);
+  EXPECT_EQ(tokens_of(stopping).size(), first);
+  tt_request dry = wanted;
+  dry.dry_multiplier = 50.0f;
+  dry.dry_allowed_length = 1;
+  dry.max_new_tokens = 60;
+  const std::vector<uint32_t> various = tokens_of(dry);  // no token follows another one twice
+  std::set<std::pair<uint32_t, uint32_t>> pairs;
+  for (size_t i = 1; i < various.size(); ++i) {
+    const bool breaks = various[i - 1] == '\n' || various[i - 1] == ':' || various[i - 1] == '"' ||
+                        various[i - 1] == '*';  // token ids of the tiny model are bytes
+    EXPECT_TRUE(breaks || pairs.insert({various[i - 1], various[i]}).second) << "token " << i;
+  }
+  // A caller built against the first version of the header knows none of these.
+  tt_request old = biased;
+  old.struct_size = offsetof(tt_request, stop_tokens);
+  EXPECT_EQ(tokens_of(old), std::vector<uint32_t>(plain.data, plain.data + plain.length));
+  tt_tokens_free(&plain);
+  tt_session_free(from);
+}
+
+TEST_F(CapiTest, ATimeoutEndsAnAnswer) {
+  tt_session* from = session();
+  tt_request wanted = request("hello", 200);
+  wanted.timeout_us = 1;
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+  tt_progress progress{};
+  answer(from, &progress);
+  EXPECT_EQ(progress.finish, TT_FINISH_DEADLINE);
   tt_session_free(from);
 }
 

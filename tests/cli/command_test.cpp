@@ -229,6 +229,110 @@ TEST(Bench, text_for_people) {
       HasSubstr("tok/s"));
 }
 
+TEST(Bench, serves_a_trace) {
+  TemporaryFolder folder;
+  const std::string trace = expect_success({"bench", "--make-trace", "chat", "--num-requests", "12"}).out;
+  EXPECT_EQ(expect_success({"bench", "--make-trace", "chat", "--num-requests", "12", "--seed", "1"}).out,
+            trace);
+  EXPECT_NE(expect_success({"bench", "--make-trace", "chat", "--num-requests", "12", "--seed", "2"}).out,
+            trace);
+  write_file(folder.file("trace"),
+             "# two turns and a stranger\n"
+             "prompt 1:100 2:9 answer 3:5\n"
+             "prompt @0 4:7 answer 5:6\n"
+             "prompt 1:100 6:3 answer 7:1\n");
+  Json json = json_of(expect_success(on_tiny({"bench", "--json", "--requests", folder.file("trace"),
+                                              "--concurrency", "2", "--threads", "1"}))
+                          .out);
+  EXPECT_EQ(json["requests"], 3);
+  EXPECT_EQ(json["generated_tokens"], 12);
+  EXPECT_EQ(json["prompt_tokens"], 109 + (109 + 5 + 7) + 103);
+  // The second turn has all but its own tokens and the answer's last; the stranger, who comes while the first
+  // still answers, has the one full page.
+  EXPECT_EQ(json["cached_tokens"], 113 + 64);
+  EXPECT_EQ(json["forwarded_tokens"], 109 + 4 + 8 + 5 + 39);
+  EXPECT_EQ(json["ttft_ms"]["samples"], 3);
+  EXPECT_EQ(json["between_tokens_ms"]["samples"], 9);
+  for (const char* key :
+       {"generated_tok_s", "cache_hit_share", "ttft_cached_ms", "ttft_uncached_ms", "seconds"})
+    EXPECT_TRUE(json.contains(key)) << key;
+  EXPECT_THAT(expect_success(on_tiny({"bench", "--requests", folder.file("trace")})).out,
+              HasSubstr("cache hits"));
+
+  write_file(folder.file("bad"), "prompt @1 2:9 answer 3:5\n");
+  const ProgramResult bad = run_program(on_tiny({"bench", "--requests", folder.file("bad")}));
+  EXPECT_EQ(bad.exit_code, 4);
+  EXPECT_THAT(bad.err, HasSubstr("line 1: found \"@1\""));
+  EXPECT_EQ(run_program(on_tiny({"bench", "--requests", folder.file("none")})).exit_code, 3);
+  EXPECT_EQ(run_program({"bench", "--make-trace", "dance"}).exit_code, 2);
+}
+
+TEST(BenchCache, one_object_with_the_trie_and_its_rivals) {
+  const Json json = json_of(expect_success({"bench-cache", "--json", "--children", "500", "--query-tokens",
+                                            "32", "--samples", "1000"})
+                                .out);
+  EXPECT_EQ(json["children"], 500);
+  EXPECT_EQ(json["query_tokens"], 32);
+  ASSERT_EQ(json["rivals"].size(), 2u);
+  for (const Json& cache : {json, json["rivals"]["hash_chain"], json["rivals"]["hash_map_radix"]}) {
+    EXPECT_GT(cache["bytes_per_request"].get<double>(), 0.0);
+    EXPECT_FALSE(cache.contains("wrong"));
+    for (const char* key : {"hit_ns", "miss_ns", "insert_ns", "evict_ns"}) {
+      for (const char* percentile : {"p50", "p99", "p999", "max"})
+        EXPECT_TRUE(cache[key].contains(percentile)) << key << " " << percentile;
+    }
+  }
+  EXPECT_THAT(expect_success({"bench-cache", "--children", "500", "--samples", "1000", "--cold"}).out,
+              HasSubstr("trie"));
+  EXPECT_EQ(run_program({"bench-cache", "--query-tokens", "17"}).exit_code, 2);
+}
+
+TEST(BenchCache, replays_traces_of_every_kind) {
+  TemporaryFolder folder;
+  for (const std::string kind : {"chat", "system", "agents", "documents"}) {
+    write_file(folder.file(kind),
+               expect_success({"bench", "--make-trace", kind, "--num-requests", "60"}).out);
+    const Json json = json_of(
+        expect_success({"bench-cache", "--json", "--trace", folder.file(kind), "--trace-pages", "60000"})
+            .out);
+    EXPECT_EQ(json["requests"], 60) << kind;
+    EXPECT_EQ(json["refused"], 0) << kind;
+    EXPECT_GT(json["hit_share"].get<double>(), 0.2) << kind;
+    EXPECT_GE(json["hit_share"], json["rivals"]["hash_chain"]["hit_share"]) << kind;
+  }
+}
+
+TEST(Run, takes_every_sampling_option) {
+  const Json json = json_of(expect_success(on_tiny({"run",
+                                                    "--json",
+                                                    "--tokens",
+                                                    "hello",
+                                                    "--max-tokens",
+                                                    "12",
+                                                    "--temperature",
+                                                    "0.8",
+                                                    "--typical-p",
+                                                    "0.9",
+                                                    "--presence-penalty",
+                                                    "0.1",
+                                                    "--frequency-penalty",
+                                                    "0.1",
+                                                    "--dry-multiplier",
+                                                    "0.5",
+                                                    "--dry-base",
+                                                    "2",
+                                                    "--dry-allowed-length",
+                                                    "3",
+                                                    "--logit-bias",
+                                                    "97:-inf",
+                                                    "--logit-bias",
+                                                    "98:1.5"}))
+                                .out);
+  EXPECT_EQ(std::ranges::count(json["tokens"], Json(97)), 0);
+  for (const char* bad : {"97", "97:", ":1", "x:1", "97:1x"})
+    EXPECT_EQ(run_program(on_tiny({"run", "hello", "--logit-bias", bad})).exit_code, 2) << bad;
+}
+
 class EvalText : public ::testing::Test {
  protected:
   EvalText() { write_file(path(), std::string(199, 'x')); }  // and BOS: 200 tokens

@@ -231,6 +231,122 @@ TEST_F(EngineTest, RequestsAtOnceComputeTheirSharedPromptOnce) {
   for (size_t i = 0; i < sessions.size(); ++i) EXPECT_EQ(fresh->take_tokens(sessions[i]), alone(wanted[i]));
 }
 
+TEST_F(EngineTest, ChoicesShareOnePrefillAndEqualTheirOwnSeedsAlone) {
+  for (const size_t length : {150u, 160u, 3u}) {  // within a page, at its end, less than one
+    std::unique_ptr<Engine> fresh = engine(512, 2048, 64);
+    TokenRequest wanted = request(prompt(20, length), 12);
+    wanted.sampling.temperature = 1.0f;
+    wanted.sampling.seed = 100;
+    std::vector<SessionId> sessions;
+    for (int i = 0; i < 5; ++i) sessions.push_back(fresh->create_session());
+    ASSERT_TRUE(fresh->submit_choices(sessions, wanted).has_value());
+    EXPECT_FALSE(fresh->submit(sessions[3], wanted).has_value());
+    run(*fresh);
+    EXPECT_EQ(fresh->schedule_stats().forwarded_tokens, length + 5 * 11);
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      TokenRequest one = wanted;
+      one.sampling.seed = 100 + i;
+      EXPECT_EQ(fresh->take_tokens(sessions[i]), alone(one)) << "choice " << i;
+      EXPECT_EQ(fresh->progress(sessions[i]).forwarded_tokens, i == 0 ? length + 11 : 11u);
+    }
+    EXPECT_TRUE(fresh->verify().has_value());
+  }
+}
+
+TEST_F(EngineTest, ChoicesOutliveTheOneThatComputesTheirPrompt) {
+  std::unique_ptr<Engine> fresh = engine(512, 512, 32);
+  TokenRequest wanted = request(prompt(21, 100), 6);
+  wanted.sampling.temperature = 1.0f;
+  std::vector<SessionId> sessions;
+  for (int i = 0; i < 4; ++i) sessions.push_back(fresh->create_session());
+  ASSERT_TRUE(fresh->submit_choices(sessions, wanted).has_value());
+  ASSERT_TRUE(fresh->step().has_value());
+  fresh->finish(sessions[2], Finish::cancelled);  // one that waits
+  fresh->finish(sessions[0], Finish::cancelled);  // the one that computes, amid its prompt
+  run(*fresh);
+  for (const size_t i : {1u, 3u}) {
+    TokenRequest one = wanted;
+    one.sampling.seed = i;
+    EXPECT_EQ(fresh->take_tokens(sessions[i]), alone(one)) << "choice " << i;
+  }
+  EXPECT_EQ(fresh->schedule_stats().forwarded_tokens, 100 + 2 * 5u);
+  for (const SessionId session : sessions) fresh->free_session(session);
+  EXPECT_TRUE(fresh->verify().has_value());
+  EXPECT_EQ(fresh->cache_stats().num_leases, 0u);
+}
+
+TEST_F(EngineTest, MoreChoicesThanPagesStillEachGetTheirTokens) {
+  std::unique_ptr<Engine> small = engine(64, 96, 32);  // six pages
+  TokenRequest wanted = request(prompt(22, 40), 20);
+  wanted.sampling.temperature = 1.0f;
+  std::vector<SessionId> sessions;
+  for (int i = 0; i < 9; ++i) sessions.push_back(small->create_session());
+  ASSERT_TRUE(small->submit_choices(sessions, wanted).has_value());
+  run(*small);
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    TokenRequest one = wanted;
+    one.sampling.seed = i;
+    EXPECT_EQ(small->take_tokens(sessions[i]), alone(one)) << "choice " << i;
+  }
+  EXPECT_TRUE(small->verify().has_value());
+}
+
+TEST_F(EngineTest, LogprobsAreThoseOfTheModelWhateverTheSampling) {
+  std::unique_ptr<Engine> fresh = engine(512, 512);
+  const SessionId session = fresh->create_session();
+  TokenRequest wanted = request(prompt(23, 30), 8);
+  wanted.sampling.temperature = 0.7f;
+  wanted.sampling.repetition_penalty = 1.3f;
+  wanted.wants_logprobs = true;
+  wanted.top_logprobs = 4;
+  ASSERT_TRUE(fresh->submit(session, wanted).has_value());
+  run(*fresh);
+  const std::vector<TokenLogprobs> logprobs = fresh->take_logprobs(session);
+  const std::vector<uint32_t> tokens = fresh->take_tokens(session);
+  ASSERT_EQ(logprobs.size(), 8u);
+  std::vector<uint32_t> all = wanted.prompt;
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  size_t i = 0;
+  ASSERT_TRUE(fresh
+                  ->compute_logits(session, all, 29,
+                                   [&](size_t, std::span<float> logits) {
+                                     if (i == tokens.size()) return;
+                                     EXPECT_EQ(logprobs[i].chosen.id, tokens[i]);
+                                     EXPECT_NEAR(logprobs[i].chosen.logprob,
+                                                 log_probability(logits, tokens[i]), 1e-5);
+                                     ASSERT_EQ(logprobs[i].top.size(), 4u);
+                                     EXPECT_EQ(logprobs[i].top[0].id, argmax(logits));
+                                     ++i;
+                                   })
+                  .has_value());
+  EXPECT_EQ(i, tokens.size());
+}
+
+TEST_F(EngineTest, ADeadlineEndsARequestWithinOneStep) {
+  uint64_t now = 1'000'000;
+  EngineOptions options;
+  options.context_tokens = options.kv_tokens = 512;
+  options.page_tokens = 16;
+  options.now_us = [&] { return now; };
+  std::unique_ptr<Engine> timed = std::move(*Engine::create(*device_, *decoder_, options));
+  const SessionId late = timed->create_session(), patient = timed->create_session();
+  TokenRequest wanted = request(prompt(24, 20), 50);
+  wanted.timeout_us = 5000;
+  ASSERT_TRUE(timed->submit(late, wanted).has_value());
+  ASSERT_TRUE(timed->submit(patient, request(prompt(25, 20), 50)).has_value());
+  for (int step = 0; step < 4; ++step) {
+    now += 1000;
+    ASSERT_TRUE(timed->step().has_value());
+  }
+  EXPECT_EQ(timed->progress(late).finish, Finish::running);
+  now += 1000;
+  ASSERT_TRUE(timed->step().has_value());
+  EXPECT_EQ(timed->progress(late).finish, Finish::deadline);
+  EXPECT_EQ(timed->take_tokens(late).size(), 4u);
+  run(*timed);
+  EXPECT_EQ(timed->take_tokens(patient).size(), 50u);
+}
+
 TEST_F(EngineTest, LogitsOfOneCallEqualThoseOfDecoding) {
   std::unique_ptr<Engine> fresh = engine(512, 512);
   const SessionId session = fresh->create_session();

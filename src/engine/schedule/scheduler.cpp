@@ -22,9 +22,13 @@ void insert_by_arrival(std::vector<Sequence*>& into, Sequence& sequence) {
 
 }  // namespace
 
+void Scheduler::enlist(Sequence& sequence) {
+  if (sequence.arrival == 0) sequence.arrival = next_arrival_++;
+}
+
 void Scheduler::add(Sequence& sequence) {
   CHECK(sequence.state == Sequence::State::idle && !sequence.tokens.empty());
-  if (sequence.arrival == 0) sequence.arrival = next_arrival_++;
+  enlist(sequence);
   sequence.state = Sequence::State::waiting;
   insert_by_arrival(waiting_, sequence);
 }
@@ -149,6 +153,13 @@ void Scheduler::admit(Sequence& sequence, uint64_t max_matched) {
   }
 }
 
+/// 1 if the sequence, its tokens computed, may still want another page. The last token is never computed.
+uint64_t Scheduler::growth_pages(const Sequence& sequence) const {
+  return pages_for(sequence.tokens.size()) < pages_for(std::min(sequence.final_tokens, uint64_t{1} << 40) - 1)
+             ? 1
+             : 0;
+}
+
 /// Lets requests in, oldest first, while prompts may have tokens in this step. The first that lacks pages
 /// keeps the others out.
 void Scheduler::admit_waiting() {
@@ -164,9 +175,10 @@ void Scheduler::admit_waiting() {
       ++i;
       continue;
     }
-    // Room for the whole prompt, and a page for each running request to grow into.
+    // Room for the whole prompt, and a page for each request that may grow.
     const uint64_t total = pages_for(sequence.tokens.size());
-    const uint64_t reserve = running_.empty() ? 0 : running_.size() + 1;
+    uint64_t reserve = growth_pages(sequence);
+    for (const Sequence* other : running_) reserve += growth_pages(*other);
     const std::span<const uint32_t> matchable = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
     const uint64_t cached = trie_.peek(matchable) / trie_.page_tokens();
     if (trie_.num_free_pages() + trie_.num_evictable_pages() + cached < total + reserve &&
@@ -246,7 +258,7 @@ void Scheduler::computed(Sequence& sequence, uint64_t num_tokens, uint64_t publi
 
 std::optional<PageCopy> Scheduler::fork(const Sequence& parent, Sequence& child) {
   CHECK(parent.running() && child.state == Sequence::State::idle);
-  if (child.arrival == 0) child.arrival = next_arrival_++;
+  enlist(child);
   child.lease = trie_.fork(parent.lease, child.pages);
   child.computed = child.pages.size() * trie_.page_tokens();
   const uint64_t rows = std::min<uint64_t>(parent.computed - child.computed, trie_.page_tokens());

@@ -44,7 +44,10 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Queues an idle sequence behind all others (or where its arrival puts it, if it has one).
+  /// Gives an idle sequence its arrival, and with it its rights, before it is added or forked.
+  void enlist(Sequence& sequence);
+
+  /// Queues an idle sequence by its arrival; behind all others if it has none yet.
   void add(Sequence& sequence);
 
   /// Takes a sequence out. What it has computed stays in the cache, unless `keep` is false (its pages may
@@ -88,6 +91,7 @@ class Scheduler {
   void plan_running(uint32_t prefill_budget);
   void admit_waiting();
   void admit(Sequence& sequence, uint64_t max_matched);
+  uint64_t growth_pages(const Sequence& sequence) const;
   bool must_defer(const Sequence& sequence) const;
   bool allocate(Sequence& sequence, uint64_t num_tokens);
   uint64_t num_that_fit(const Sequence& sequence) const;

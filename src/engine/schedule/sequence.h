@@ -12,8 +12,9 @@ namespace tattletale {
 struct Sequence {
   enum class State : uint8_t { idle, waiting, running };
 
-  std::vector<uint32_t> tokens;  // prompt and answer so far
-  uint64_t arrival = 0;          // orders requests: the smaller one came first and keeps its rights
+  std::vector<uint32_t> tokens;        // prompt and answer so far
+  uint64_t final_tokens = UINT64_MAX;  // it will not have more tokens than this
+  uint64_t arrival = 0;                // orders requests: the smaller one came first and keeps its rights
 
   State state = State::idle;
   Lease lease;                // while running
