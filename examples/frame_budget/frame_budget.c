@@ -25,14 +25,16 @@ static void sleep_seconds(double seconds) {
   nanosleep(&pause, NULL);
 }
 
-/* Steps the model while another step is likely to fit. One step is always taken, so that the answer moves on
- * even when a step is longer than the budget. Returns TT_OK or the status of the step that failed. */
+/* Steps the model while another step is likely to fit; tt_step_for cuts a long prompt to what is left of the
+ * budget. One step is always taken, so that the answer moves on even when its one token takes longer. Returns
+ * TT_OK or the status of the step that failed. */
 static tt_status step_within(tt_model* model, double budget_seconds, double* step_seconds, tt_error* error) {
   double start = now_seconds();
   int more = 1;
   do {
     double begin = now_seconds();
-    tt_status status = tt_step(model, &more, error);
+    double left = budget_seconds - (begin - start);
+    tt_status status = tt_step_for(model, (uint64_t)(left * 1e6) + 1, &more, error);
     if (status != TT_OK) return status;
     /* The slowest step of late, forgotten slowly. */
     double took = now_seconds() - begin;
@@ -80,7 +82,6 @@ int main(int argc, char** argv) {
   tt_model_options_defaults(&options);
   options.num_threads = 1; /* the others draw */
   options.context_tokens = 1024;
-  options.step_tokens = 16; /* short steps: a long prompt is read over many frames */
   tt_status status = tt_model_load(argv[1], &options, &model, &error);
   if (status == TT_OK) status = tt_session_create(model, &session, &error);
   if (status == TT_OK) {

@@ -73,6 +73,8 @@ typedef struct tt_model_options {
   const char* kv_dtype;    /* "f16", "bf16" or "f32"; null is "f16" */
   uint32_t page_tokens;    /* 16..256, a power of two; 0: the default */
   uint32_t step_tokens;    /* most tokens computed in one step (prefill chunk); 0: 512 */
+  /* Since TT_API_VERSION 2. */
+  const char* draft_model; /* a small model with the same tokens, for TT_SPECULATE_DRAFT_MODEL; null: none */
 } tt_model_options;
 void tt_model_options_defaults(tt_model_options* options);
 
@@ -114,6 +116,12 @@ tt_status tt_apply_chat_template(tt_model* model, const char* messages_json, con
  * until its memory is needed: a prompt computes only what follows its longest cached beginning. */
 tt_status tt_session_create(tt_model* model, tt_session** out, tt_error* error);
 void tt_session_free(tt_session* session); /* cancels what runs; null is ignored */
+
+typedef enum tt_speculation {
+  TT_SPECULATE_NONE = 0,
+  TT_SPECULATE_PROMPT_LOOKUP = 1, /* guess what followed when the text last ended as it does now */
+  TT_SPECULATE_DRAFT_MODEL = 2    /* guess by the model of tt_model_options.draft_model */
+} tt_speculation;
 
 typedef struct tt_token_bias {
   uint32_t token;
@@ -157,7 +165,10 @@ typedef struct tt_request {
   size_t num_logit_bias;
   int logprobs;          /* 1: tt_poll_logprobs gives the log probability of each token of the answer */
   uint32_t top_logprobs; /* and of this many likeliest tokens in its place, at most 128 */
-  uint64_t timeout_us;   /* ends with TT_FINISH_DEADLINE this long after its submission; 0: never */
+  int speculation; /* a tt_speculation: guess tokens and check several in one step. The answer is the same
+                      token for token, greedy or sampled; it may come sooner */
+  uint32_t max_draft_tokens; /* tokens guessed at once; 0: 8 */
+  uint64_t timeout_us;       /* ends with TT_FINISH_DEADLINE this long after its submission; 0: never */
 } tt_request;
 /* Greedy settings replaced by the model's generation_config.json where it has one. */
 void tt_request_defaults(tt_model* model, tt_request* request);
@@ -191,11 +202,17 @@ typedef struct tt_progress {
   /* Since TT_API_VERSION 2. */
   uint64_t forwarded_tokens; /* computed for this request: what was not cached, and what had to be repeated */
   uint64_t preemptions;      /* how often it gave its memory to older requests and came back */
+  uint64_t draft_tokens;     /* guessed */
+  uint64_t accepted_draft_tokens; /* guesses that were right */
 } tt_progress;
 
 /* Computes one batch for every session of the model that has work; *more is 0 when none has any left.
  * Not to be called while a background thread runs. */
 tt_status tt_step(tt_model* model, int* more, tt_error* error);
+
+/* tt_step for a host with a frame to draw: computes so many tokens as likely fit into budget_us microseconds,
+ * by what steps have cost so far on this device, and at least one. 0: no bound. */
+tt_status tt_step_for(tt_model* model, uint64_t budget_us, int* more, tt_error* error);
 
 /* Runs steps on a thread of the library's own, which sleeps while there is no work. */
 tt_status tt_start_thread(tt_model* model, tt_error* error);

@@ -67,12 +67,19 @@ Result<std::unique_ptr<tt_model>> load_model(const std::string& path, const tt_m
   TT_ASSIGN(model->files, open_files_or_synthetic(path));
   model->format = dominant_format(model->files);
   TT_ASSIGN(const LoadedConfig loaded, read_architecture(model->files));
-  TT_ASSIGN(const EngineOptions engine, engine_options(options, loaded.config, model->device->caps()));
+  TT_ASSIGN(EngineOptions engine, engine_options(options, loaded.config, model->device->caps()));
   TT_ASSIGN(model->text, load_text_assets(model->files));
   TT_ASSIGN(model->suggested, suggested_sampling(model->files));
   TT_ASSIGN(model->decoder,
             Decoder::load(*model->device, model->files, loaded.config, loaded.names, engine.context_tokens));
   for (const uint32_t id : loaded.config.end_ids) model->text.end_ids.push_back(id);
+  if (options.draft_model != nullptr) {
+    TT_ASSIGN(model->draft_files, open_files_or_synthetic(options.draft_model));
+    TT_ASSIGN(const LoadedConfig draft, read_architecture(model->draft_files));
+    TT_ASSIGN(model->draft_decoder, Decoder::load(*model->device, model->draft_files, draft.config,
+                                                  draft.names, engine.context_tokens));
+    engine.draft = model->draft_decoder.get();
+  }
   TT_ASSIGN(model->engine, Engine::create(*model->device, *model->decoder, engine));
   return model;
 }

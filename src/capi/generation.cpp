@@ -32,8 +32,8 @@ void collect(tt_session& session) {
 }
 
 /// One engine step and what follows from it. The lock is held.
-Result<bool> step_locked(tt_model& model) {
-  Result<bool> more = model.engine->step();
+Result<bool> step_locked(tt_model& model, uint64_t budget_us) {
+  Result<bool> more = model.engine->step(budget_us);
   for (tt_session* session : model.sessions) {
     if (session->finish_seen) continue;
     if (!more && model.engine->progress(session->id).finish == Finish::error) session->failure = more.error();
@@ -52,7 +52,7 @@ void run_thread(tt_model& model) {
     }
     // A failed step ended its requests and is reported to them by tt_poll.
     try {
-      static_cast<void>(step_locked(model));
+      static_cast<void>(step_locked(model, 0));
     } catch (const std::exception& fault) {
       for (tt_session* session : model.sessions) {
         if (session->finish_seen) continue;
@@ -95,7 +95,9 @@ Result<void> poll_locked(tt_session& session, tt_progress* progress) {
                        state.computed_tokens,
                        state.generated_tokens,
                        state.forwarded_tokens,
-                       state.preemptions};
+                       state.preemptions,
+                       state.drafts,
+                       state.accepted_drafts};
     std::memcpy(progress, &filled, size);
   }
   if (state.finish == Finish::error && session.failure) return *session.failure;
@@ -179,13 +181,17 @@ tt_status tt_submit_choices(tt_session* const* sessions, size_t num_sessions, co
 }
 
 tt_status tt_step(tt_model* model, int* more, tt_error* error) {
+  return tt_step_for(model, 0, more, error);
+}
+
+tt_status tt_step_for(tt_model* model, uint64_t budget_us, int* more, tt_error* error) {
   return guarded(error, [&]() -> Result<void> {
     TT_TRY(generating(model));
     const std::scoped_lock lock(model->mutex);
     if (model->thread.joinable()) {
       return make_error(ErrorKind::invalid_argument, "model", "a background thread already runs its steps");
     }
-    TT_ASSIGN(const bool has_more, step_locked(*model));
+    TT_ASSIGN(const bool has_more, step_locked(*model, budget_us));
     if (more != nullptr) *more = has_more ? 1 : 0;
     return {};
   });

@@ -21,11 +21,11 @@
 
 struct tt_model {
   // Destroyed from the bottom up: the engine before the decoder before the device.
-  tattletale::ModelFiles files;
+  tattletale::ModelFiles files, draft_files;
   tattletale::TextAssets text;
   tattletale::SamplingOptions suggested;
   std::unique_ptr<tattletale::Device> device;  // null when only the tokenizer was loaded
-  std::unique_ptr<tattletale::Decoder> decoder;
+  std::unique_ptr<tattletale::Decoder> decoder, draft_decoder;
   std::unique_ptr<tattletale::Engine> engine;
   std::string format;  // the dtype that holds most of the weights
 

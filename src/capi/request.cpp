@@ -104,6 +104,15 @@ Result<ReadRequest> read_request(tt_model& model, const tt_request& request) {
   read.request.wants_logprobs = request.logprobs != 0;
   read.request.top_logprobs = request.top_logprobs;
   read.request.timeout_us = request.timeout_us;
+  switch (request.speculation) {
+    case TT_SPECULATE_NONE: break;
+    case TT_SPECULATE_PROMPT_LOOKUP: read.request.speculation = Speculation::prompt_lookup; break;
+    case TT_SPECULATE_DRAFT_MODEL: read.request.speculation = Speculation::draft_model; break;
+    default:
+      return make_error(ErrorKind::invalid_argument, "speculation",
+                        std::to_string(request.speculation) + " is not a tt_speculation");
+  }
+  if (request.max_draft_tokens != 0) read.request.max_drafts = request.max_draft_tokens;
   TT_ASSIGN(read.stops, read_strings(request.stop, request.num_stop, "stop"));
   if (!read.stops.empty() && model.text.tokenizer == nullptr) {
     return make_error(ErrorKind::unsupported, "stop", "stop strings need a tokenizer, which the model lacks");

@@ -74,8 +74,9 @@ Outcome<std::vector<tt_token_bias>> logit_biases(const Options& options) {
   return biases;
 }
 
-tt_request make_request(const LoadedModel& model, const Options& options,
-                        const std::vector<const char*>& stops, const std::vector<tt_token_bias>& biases) {
+Outcome<tt_request> make_request(const LoadedModel& model, const Options& options,
+                                 const std::vector<const char*>& stops,
+                                 const std::vector<tt_token_bias>& biases) {
   tt_request request;
   tt_request_defaults(model.handle.get(), &request);
   const auto set_float = [](float& field, const std::optional<double>& given) {
@@ -97,6 +98,8 @@ tt_request make_request(const LoadedModel& model, const Options& options,
   set_float(request.dry_multiplier, options.dry_multiplier);
   set_float(request.dry_base, options.dry_base);
   set_whole(request.dry_allowed_length, options.dry_allowed_length);
+  set_whole(request.max_draft_tokens, options.max_drafts);
+  CLI_ASSIGN(request.speculation, speculation(options));
   if (options.seed) request.seed = *options.seed;
   request.stop = stops.data();
   request.num_stop = stops.size();

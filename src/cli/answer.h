@@ -26,8 +26,10 @@ struct Answer {
 };
 
 /// The request that the sampling options make of the model's defaults. Pointers into `stops` and `biases`.
-tt_request make_request(const LoadedModel& model, const Options& options,
-                        const std::vector<const char*>& stops, const std::vector<tt_token_bias>& biases);
+/// Failures: kUsage.
+Outcome<tt_request> make_request(const LoadedModel& model, const Options& options,
+                                 const std::vector<const char*>& stops,
+                                 const std::vector<tt_token_bias>& biases);
 
 /// The entries of --logit-bias, for make_request. Failures: kUsage.
 Outcome<std::vector<tt_token_bias>> logit_biases(const Options& options);

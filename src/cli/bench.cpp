@@ -229,6 +229,9 @@ Outcome<Json> bench_threads(const std::string& path, const Options& options, uin
 Outcome<ExitCode> bench_command(const Options& options) {
   if (!options.trace_kind.empty()) return print_trace(options);
   if (!options.requests_path.empty()) return bench_requests(options);
+  if (!options.speculate.empty() || !options.draft_model.empty()) {
+    return fail(ExitCode::kUsage, "--speculate: random prompts tell nothing about guesses; give --requests");
+  }
   CLI_ASSIGN(std::string path, model_path(options));
   std::vector<uint64_t> thread_counts = options.threads;
   if (thread_counts.empty()) thread_counts.push_back(0);

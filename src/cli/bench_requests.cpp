@@ -20,6 +20,7 @@ using bench::TraceRequest;
 struct Outcomes {
   std::vector<double> ttft_ms, cached_ttft_ms, uncached_ttft_ms, between_ms;
   uint64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, forwarded_tokens = 0, preemptions = 0;
+  uint64_t draft_tokens = 0, accepted_draft_tokens = 0;
   double seconds = 0;
 };
 
@@ -37,10 +38,11 @@ double ms_between(Clock::time_point from, Clock::time_point to) {
 /// Serves a trace on a loaded model.
 class TraceRun {
  public:
-  TraceRun(const LoadedModel& model, const std::vector<TraceRequest>& trace, uint64_t concurrency)
+  TraceRun(const LoadedModel& model, const std::vector<TraceRequest>& trace, const Options& options)
       : model_(model),
         trace_(trace),
-        concurrency_(concurrency),
+        options_(options),
+        concurrency_(options.concurrency),
         vocab_(model.info.value("vocab_size", uint64_t{256})),
         whole_(trace.size()),
         done_(trace.size()),
@@ -86,6 +88,8 @@ class TraceRun {
     request.num_tokens = prompt.size();
     request.max_new_tokens = static_cast<uint32_t>(std::max<size_t>(from.answer.size(), 1));
     request.ignore_end = 1;
+    CLI_ASSIGN(request.speculation, speculation(options_));
+    request.max_draft_tokens = static_cast<uint32_t>(options_.max_drafts.value_or(0));
     tt_error error{};
     const Clock::time_point now = Clock::now();
     if (tt_status status = tt_submit(session.get(), &request, &error); status != TT_OK)
@@ -129,6 +133,8 @@ class TraceRun {
     outcomes_.generated_tokens += progress.generated_tokens;
     outcomes_.forwarded_tokens += progress.forwarded_tokens;
     outcomes_.preemptions += progress.preemptions;
+    outcomes_.draft_tokens += progress.draft_tokens;
+    outcomes_.accepted_draft_tokens += progress.accepted_draft_tokens;
     done_[request.index] = true;
     ++num_done_;
     return true;
@@ -148,6 +154,7 @@ class TraceRun {
 
   const LoadedModel& model_;
   const std::vector<TraceRequest>& trace_;
+  const Options& options_;
   uint64_t concurrency_;
   uint64_t vocab_;
   std::vector<std::vector<uint32_t>> whole_;  // prompt and generated answer of each request
@@ -190,6 +197,8 @@ Json figures_json(const LoadedModel& model, const Options& options, const Outcom
           {"generated_tokens", outcomes.generated_tokens},
           {"forwarded_tokens", outcomes.forwarded_tokens},
           {"preemptions", outcomes.preemptions},
+          {"draft_tokens", outcomes.draft_tokens},
+          {"accepted_draft_tokens", outcomes.accepted_draft_tokens},
           {"version", tt_version()}};
 }
 
@@ -239,7 +248,7 @@ Outcome<ExitCode> bench_requests(const Options& options) {
       options.kv_tokens.value_or(options.concurrency * (settings.context_tokens + kLargestPageTokens));
   settings.step_tokens = static_cast<uint32_t>(options.step_tokens.value_or(0));
   CLI_ASSIGN(LoadedModel model, load_model(path, settings));
-  CLI_ASSIGN(const Outcomes outcomes, TraceRun(model, *trace, options.concurrency).serve());
+  CLI_ASSIGN(const Outcomes outcomes, TraceRun(model, *trace, options).serve());
   const Json json = figures_json(model, options, outcomes, trace->size());
   CLI_TRY(print(options.json ? json_text(json, -1) + "\n" : figures_text(json)));
   return ExitCode::kOk;

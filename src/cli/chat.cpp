@@ -102,7 +102,7 @@ Outcome<void> Chat::answer(const std::string& message) {
   std::string messages_text = messages.dump();
   std::vector<const char*> stops = stop_strings(options_);
   CLI_ASSIGN(std::vector<tt_token_bias> biases, logit_biases(options_));
-  tt_request request = make_request(model_, options_, stops, biases);
+  CLI_ASSIGN(tt_request request, make_request(model_, options_, stops, biases));
   request.messages_json = messages_text.c_str();
   auto sink = [](std::string_view text, std::span<const uint32_t>) { return print_untrusted(text); };
   CLI_ASSIGN(Answer answer, stream_answer(model_, session_.get(), request, interrupt_, sink));

@@ -33,8 +33,19 @@ tt_model_options model_options(const Options& options) {
   result.device = options.device.c_str();
   result.num_threads = options.threads.empty() ? 0 : static_cast<uint32_t>(options.threads.front());
   result.context_tokens = options.context_tokens.value_or(0);
+  if (!options.draft_model.empty()) result.draft_model = options.draft_model.c_str();
   if (!options.kv_dtype.empty()) result.kv_dtype = options.kv_dtype.c_str();
   return result;
+}
+
+Outcome<int> speculation(const Options& options) {
+  if (options.speculate == "lookup") return TT_SPECULATE_PROMPT_LOOKUP;
+  if (options.speculate == "draft") return TT_SPECULATE_DRAFT_MODEL;
+  if (options.speculate == "none") return TT_SPECULATE_NONE;
+  if (!options.speculate.empty())
+    return fail(ExitCode::kUsage,
+                "--speculate: '" + options.speculate + "' is not one of: lookup, draft, none");
+  return options.draft_model.empty() ? TT_SPECULATE_NONE : TT_SPECULATE_DRAFT_MODEL;
 }
 
 Outcome<LoadedModel> load_model(const std::string& path, const tt_model_options& options) {

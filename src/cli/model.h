@@ -38,6 +38,9 @@ Outcome<std::string> model_path(const Options& options);
 /// counts.
 tt_model_options model_options(const Options& options);
 
+/// The tt_speculation of --speculate and --draft-model. Failures: kUsage.
+Outcome<int> speculation(const Options& options);
+
 /// Loads the model for computing.
 Outcome<LoadedModel> load_model(const std::string& path, const tt_model_options& options);
 

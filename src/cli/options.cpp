@@ -49,6 +49,14 @@ std::span<const OptionRow> option_table() {
        "repetitions shorter than this are free; default: 2", 1},
       {"--logit-bias", "ID:BIAS", kAnswer, &Options::logit_bias,
        "added to the logit of a token; may be given several times"},
+      {"--speculate", "HOW", kAnswer | kBench, &Options::speculate,
+       "guess tokens and check several at once, the answer stays the same: lookup (in the text so far), "
+       "draft "
+       "(by the draft model) or none; default: draft with --draft-model, else none"},
+      {"--draft-model", "MODEL", kAnswer | kBench, &Options::draft_model,
+       "a small model with the same vocabulary, to guess by"},
+      {"--max-drafts", "N", kAnswer | kBench, &Options::max_drafts, "tokens guessed at once; default: 8", 1,
+       64},
       {"--seed", "N", kAnswer, &Options::seed, "same seed, prompt and options: same text", 0, UINT64_MAX},
       {"--stop", "TEXT", kAnswer, &Options::stop,
        "end the answer before this text; may be given several times"},

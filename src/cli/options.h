@@ -43,6 +43,9 @@ struct Options {
   std::optional<double> dry_base;
   std::optional<uint64_t> dry_allowed_length;
   std::vector<std::string> logit_bias;  // "ID:BIAS"
+  std::string speculate;
+  std::string draft_model;
+  std::optional<uint64_t> max_drafts;
   std::optional<uint64_t> seed;
   std::vector<std::string> stop;
 

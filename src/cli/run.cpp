@@ -59,6 +59,8 @@ Json answer_json(const LoadedModel& model, const Options& options, const Answer&
                {"prompt_tokens", answer.progress.prompt_tokens},
                {"cached_tokens", answer.progress.cached_tokens},
                {"generated_tokens", answer.progress.generated_tokens},
+               {"draft_tokens", answer.progress.draft_tokens},
+               {"accepted_draft_tokens", answer.progress.accepted_draft_tokens},
                {"load_ms", model.load_ms},
                {"ttft_ms", answer.first_token_ms},
                {"total_ms", answer.total_ms},
@@ -92,7 +94,7 @@ Outcome<ExitCode> run_command(const Options& options) {
 
   std::vector<const char*> stops = stop_strings(options);
   CLI_ASSIGN(std::vector<tt_token_bias> biases, logit_biases(options));
-  tt_request request = make_request(model, options, stops, biases);
+  CLI_ASSIGN(tt_request request, make_request(model, options, stops, biases));
   if (prompt.messages.empty()) {
     request.tokens = prompt.tokens.data();
     request.num_tokens = prompt.tokens.size();

@@ -16,26 +16,14 @@ uint64_t steady_now_us() {
 
 }  // namespace
 
-struct Engine::Session : Sequence {
-  TokenRequest request;
-  RequestProgress progress;
-  std::vector<uint32_t> ready;  // generated, not yet taken
-  std::vector<TokenLogprobs> ready_logprobs;
-  uint64_t deadline_us = 0;  // 0: none
-  // Choices of one prompt: the leader computes it, its followers are not scheduled until it has.
-  Session* leader = nullptr;
-  std::vector<Session*> followers;
-
-  bool answering() const { return progress.finish == Finish::running; }
-};
-
 Engine::Engine(const Decoder& decoder, const EngineOptions& options, std::unique_ptr<Runner> runner,
-               std::unique_ptr<RadixTrie> trie)
+               std::unique_ptr<RadixTrie> trie, std::unique_ptr<DraftModel> draft)
     : decoder_(decoder),
       options_(options),
       runner_(std::move(runner)),
       trie_(std::move(trie)),
-      scheduler_(*trie_, runner_->can_copy()) {
+      scheduler_(*trie_, runner_->can_copy()),
+      speculator_(scheduler_, std::move(draft)) {
   if (!options_.now_us) options_.now_us = steady_now_us;
 }
 
@@ -67,15 +55,20 @@ Result<std::unique_ptr<Engine>> Engine::create(Device& device, const Decoder& de
   runner_options.max_tokens = options.step_tokens;
   runner_options.max_sequences = runner_options.max_logit_rows = kMaxSequences;
   TT_ASSIGN(std::unique_ptr<Runner> runner, Runner::create(device, decoder, runner_options));
-  return std::unique_ptr<Engine>(new Engine(decoder, options, std::move(runner), std::move(trie)));
+  std::unique_ptr<DraftModel> draft;
+  if (options.draft != nullptr) {
+    TT_ASSIGN(draft, DraftModel::create(device, *options.draft, runner_options, decoder.config().vocab_size));
+  }
+  return std::unique_ptr<Engine>(
+      new Engine(decoder, options, std::move(runner), std::move(trie), std::move(draft)));
 }
 
-Engine::Session& Engine::at(SessionId id) {
+Session& Engine::at(SessionId id) {
   const size_t index = static_cast<size_t>(id);
   CHECK(index < sessions_.size() && sessions_[index] != nullptr);
   return *sessions_[index];
 }
-const Engine::Session& Engine::at(SessionId id) const {
+const Session& Engine::at(SessionId id) const {
   return const_cast<Engine*>(this)->at(id);
 }
 
@@ -119,6 +112,10 @@ Result<void> Engine::check_request(const TokenRequest& request) const {
                       "is " + std::to_string(request.top_logprobs) + "; at most " +
                           std::to_string(kMaxTopLogprobs) + " are reported");
   }
+  if (request.speculation == Speculation::draft_model && !speculator_.has_draft_model()) {
+    return make_error(ErrorKind::invalid_argument, "speculation",
+                      "asks for a draft model and none is loaded; load one with the model");
+  }
   if (request.prompt.size() == options_.context_tokens) {
     return make_error(ErrorKind::limit_exceeded, "prompt",
                       "has " + std::to_string(request.prompt.size()) + " tokens and fills the context of " +
@@ -136,6 +133,9 @@ void Engine::begin(Session& session, const TokenRequest& request) {
     session.final_tokens = std::min(session.final_tokens, request.prompt.size() + request.max_new_tokens);
   session.ready.clear();
   session.ready_logprobs.clear();
+  session.draft_length = {};
+  session.drafts.clear();
+  session.draft_computed = 0;
   session.deadline_us = request.timeout_us == 0 ? 0 : options_.now_us() + request.timeout_us;
   num_deadlines_ += session.deadline_us != 0;
   session.progress = {};
@@ -228,30 +228,53 @@ RequestProgress Engine::progress(SessionId id) const {
   return at(id).progress;
 }
 
-Result<bool> Engine::step() {
+/// The tokens that a step may have to end within its budget.
+uint32_t Engine::tokens_within(uint64_t budget_us) const {
+  if (budget_us == 0) return options_.step_tokens;
+  // Decodes attend to all of theirs; a chunk of a prompt to about what stands before it.
+  uint64_t decode_keys = 0, prompt_keys = 0;
+  for (const Sequence* sequence : scheduler_.running()) {
+    (sequence->pending() == 1 ? decode_keys : prompt_keys) += sequence->computed;
+  }
+  return step_cost_.tokens_within(static_cast<double>(budget_us), decode_keys, prompt_keys,
+                                  options_.step_tokens);
+}
+
+Result<bool> Engine::step(uint64_t budget_us) {
   end_late_requests();
-  const StepPlan& plan = scheduler_.plan({options_.step_tokens, kMaxSequences});
+  const uint64_t begin_us = options_.now_us();
+  const uint32_t max_tokens = tokens_within(budget_us);
+  StepPlan& plan = scheduler_.plan({max_tokens, kMaxSequences});
   if (plan.parts.empty()) return false;
-  Result<void> ran = run_plan(plan);
+  Result<void> ran = run_plan(plan, max_tokens);
   if (!ran) {
     for (const StepPart& part : plan.parts) end(static_cast<Session&>(*part.sequence), Finish::error);
     return ran.take_error();
   }
+  uint64_t tokens = 0, keys = 0;
+  for (const StepPart& part : plan.parts) {
+    const uint64_t count = part.num_tokens + part.num_drafts;
+    tokens += count;
+    keys += count * (part.sequence->computed + count / 2);
+  }
   TT_TRY(accept(plan));
+  step_cost_.learn(tokens, keys, static_cast<double>(options_.now_us() - begin_us));
   return has_work();
 }
 
-Result<void> Engine::run_plan(const StepPlan& plan) {
+Result<void> Engine::run_plan(StepPlan& plan, uint32_t max_tokens) {
   TT_TRY(runner_->copy(plan.copies));
+  TT_TRY(speculator_.copy(plan.copies));
   scheduler_.copies_done();
+  TT_TRY(speculator_.propose(plan, max_tokens, runner_->options().max_logit_rows));
   batch_.clear();
   for (const StepPart& part : plan.parts) {
-    const Sequence& sequence = *part.sequence;
-    batch_.push_back({.tokens = std::span(sequence.tokens).subspan(sequence.computed, part.num_tokens),
-                      .drafts = {},
-                      .first_position = sequence.computed,
-                      .pages = sequence.pages,
-                      .num_logit_rows = part.wants_logits() ? 1u : 0u});
+    const Session& session = static_cast<const Session&>(*part.sequence);
+    batch_.push_back({.tokens = std::span(session.tokens).subspan(session.computed, part.num_tokens),
+                      .drafts = session.drafts,
+                      .first_position = session.computed,
+                      .pages = session.pages,
+                      .num_logit_rows = part.wants_logits() ? 1 + part.num_drafts : 0});
   }
   return runner_->run(batch_);
 }
@@ -265,13 +288,33 @@ Result<void> Engine::accept(const StepPlan& plan) {
     scheduler_.computed(session, part.num_tokens);
     copy_counts(session);
     if (!has_logits) continue;
-    const std::span<float> logits = runner_->logits(row++);
     if (!session.followers.empty()) {
-      if (Result<void> started = start_followers(session, logits); !started) result = std::move(started);
+      if (Result<void> started = start_followers(session, runner_->logits(row)); !started)
+        result = std::move(started);
     }
-    accept_token(session, logits);
+    accept_token(session, runner_->logits(row));
+    accept_drafts(session, row + 1);
+    row += 1 + part.num_drafts;
   }
   return result;
+}
+
+/// Goes on behind each guess that is what the model drew; the rows of the others are forgotten.
+void Engine::accept_drafts(Session& session, size_t first_row) {
+  const size_t num_drafts = session.drafts.size();
+  if (num_drafts == 0) return;
+  size_t accepted = 0;
+  while (accepted < num_drafts && session.answering() && session.tokens.back() == session.drafts[accepted]) {
+    scheduler_.computed(session, 1);
+    accept_token(session, runner_->logits(first_row + accepted));
+    ++accepted;
+  }
+  session.progress.drafts += num_drafts;
+  session.progress.accepted_drafts += accepted;
+  session.draft_length.learn(static_cast<uint32_t>(num_drafts), static_cast<uint32_t>(accepted));
+  session.draft_computed = std::min(session.draft_computed, session.computed);
+  scheduler_.rejected(session, num_drafts - accepted);
+  session.progress.forwarded_tokens = session.forwarded_tokens;
 }
 
 /// The leader's prompt is computed: the other choices go on beside it, each from its own draw.
@@ -282,11 +325,14 @@ Result<void> Engine::start_followers(Session& leader, std::span<const float> log
     follower->leader = nullptr;
     if (const std::optional<PageCopy> copy = scheduler_.fork(leader, *follower)) copies.push_back(*copy);
   }
-  if (Result<void> copied = runner_->copy(copies); !copied) {
+  Result<void> copied = runner_->copy(copies);
+  if (copied) copied = speculator_.copy(copies);
+  if (!copied) {
     for (Session* follower : followers) end(*follower, Finish::error);
     return copied;
   }
   for (Session* follower : followers) {
+    follower->draft_computed = std::min(leader.draft_computed, follower->computed);
     copy_counts(*follower);
     follower_logits_.assign(logits.begin(), logits.end());
     accept_token(*follower, follower_logits_);

@@ -18,6 +18,9 @@
 #include "engine/sampling/logprobs.h"
 #include "engine/sampling/sampler.h"
 #include "engine/schedule/scheduler.h"
+#include "engine/schedule/step_cost.h"
+#include "engine/session.h"
+#include "engine/speculate/speculator.h"
 
 namespace tattletale {
 
@@ -26,7 +29,8 @@ struct EngineOptions {
   uint64_t kv_tokens = 0;       // tokens of KV for all requests and the cache, at least context_tokens
   DType kv_dtype = DType::f16;
   uint32_t page_tokens = 64;
-  uint32_t step_tokens = 512;             // most tokens in one step
+  uint32_t step_tokens = 512;      // most tokens in one step
+  const Decoder* draft = nullptr;  // a small model for Speculation::draft_model; must outlive the engine
   std::function<uint64_t()> now_us = {};  // a steady clock; empty: the system's
 };
 
@@ -56,7 +60,9 @@ class Engine {
   Result<void> submit_choices(std::span<const SessionId> sessions, TokenRequest request);
 
   /// Computes one batch. True while any request has work left. An error ends the requests of the batch.
-  Result<bool> step();
+  /// With a budget the batch is cut so that the step likely ends within it, by what steps have cost so far;
+  /// one token is computed in any case.
+  Result<bool> step(uint64_t budget_us = 0);
   bool has_work() const { return scheduler_.has_work(); }
 
   /// Tokens generated since the last call.
@@ -88,20 +94,21 @@ class Engine {
   Result<void> verify() const { return scheduler_.verify(); }
 
  private:
-  struct Session;
   using RowCallback = void (*)(void* context, size_t row, std::span<float> logits);
 
   Engine(const Decoder& decoder, const EngineOptions& options, std::unique_ptr<Runner> runner,
-         std::unique_ptr<RadixTrie> trie);
+         std::unique_ptr<RadixTrie> trie, std::unique_ptr<DraftModel> draft);
   Result<void> compute_logits_impl(SessionId id, std::span<const uint32_t> tokens, size_t first_row,
                                    RowCallback on_row, void* context);
   Session& at(SessionId id);
   const Session& at(SessionId id) const;
   Result<void> check_tokens(std::span<const uint32_t> tokens) const;
 
-  Result<void> run_plan(const StepPlan& plan);
+  uint32_t tokens_within(uint64_t budget_us) const;
+  Result<void> run_plan(StepPlan& plan, uint32_t max_tokens);
   Result<void> accept(const StepPlan& plan);
   Result<void> start_followers(Session& leader, std::span<const float> logits);
+  void accept_drafts(Session& session, size_t first_row);
   void accept_token(Session& session, std::span<float> logits);
   void leave_group(Session& session);
   void end(Session& session, Finish reason);
@@ -115,6 +122,8 @@ class Engine {
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<RadixTrie> trie_;  // outlives every lease
   Scheduler scheduler_;
+  Speculator speculator_;
+  StepCost step_cost_;
   Sampler sampler_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by id; null when freed
   std::vector<BatchPart> batch_;

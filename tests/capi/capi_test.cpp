@@ -241,6 +241,87 @@ TEST_F(CapiTest, SamplingOptionsReachTheSampler) {
   tt_session_free(from);
 }
 
+TEST_F(CapiTest, SpeculationKeepsTheText) {
+  for (const float temperature : {0.0f, 0.9f}) {
+    tt_session* from = session();
+    tt_request wanted = request("hello hello hello hello", 60);
+    wanted.temperature = temperature;
+    ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+    const std::string plain = answer(from);
+    wanted.speculation = TT_SPECULATE_PROMPT_LOOKUP;
+    ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+    tt_progress progress{};
+    EXPECT_EQ(answer(from, &progress), plain);
+    EXPECT_GT(progress.draft_tokens, 0u);
+    // A stop string amid accepted guesses ends the text where it does without them.
+    size_t begin = plain.size() / 2;
+    while ((static_cast<unsigned char>(plain[begin]) & 0xc0) == 0x80) ++begin;
+    size_t end = begin + 1;
+    while (end < plain.size() && (static_cast<unsigned char>(plain[end]) & 0xc0) == 0x80) ++end;
+    const std::string stop = plain.substr(begin, end - begin);
+    const char* stops[] = {stop.c_str()};
+    wanted.stop = stops;
+    wanted.num_stop = 1;
+    ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+    EXPECT_EQ(answer(from, &progress), plain.substr(0, plain.find(stop)));
+    wanted.speculation = TT_SPECULATE_DRAFT_MODEL;  // there is none
+    EXPECT_EQ(tt_submit(from, &wanted, &error_), TT_INVALID_ARGUMENT);
+    wanted.speculation = 7;
+    EXPECT_EQ(tt_submit(from, &wanted, &error_), TT_INVALID_ARGUMENT);
+    tt_session_free(from);
+  }
+}
+
+TEST_F(CapiTest, ADraftModelGuesses) {
+  tt_model_options options;
+  tt_model_options_defaults(&options);
+  options.context_tokens = 256;
+  options.draft_model = path_.c_str();  // the model itself: every guess is right
+  tt_model* paired = nullptr;
+  ASSERT_EQ(tt_model_load(path_.c_str(), &options, &paired, &error_), TT_OK) << error_.message;
+  tt_session* from = session();
+  tt_request wanted = request("hello", 50);
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+  const std::string plain = answer(from);
+  tt_session_free(from);
+  std::swap(model_, paired);
+  from = session();
+  wanted.speculation = TT_SPECULATE_DRAFT_MODEL;
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK) << error_.message;
+  tt_progress progress{};
+  EXPECT_EQ(answer(from, &progress), plain);
+  EXPECT_GT(progress.accepted_draft_tokens, 25u);
+  EXPECT_EQ(progress.accepted_draft_tokens, progress.draft_tokens);
+  tt_session_free(from);
+  tt_model_free(paired);
+}
+
+TEST_F(CapiTest, ABudgetCutsStepsAndNotTheAnswer) {
+  tt_session* from = session();
+  tt_request wanted = request("a prompt of some length that is computed in several steps", 10);
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+  const std::string plain = answer(from);
+  tt_session_free(from);
+  load(2);
+  from = session();
+  ASSERT_EQ(tt_submit(from, &wanted, &error_), TT_OK);
+  std::string text;
+  tt_progress progress{};
+  progress.struct_size = sizeof(progress);
+  int steps = 0, more = 1;
+  for (; more != 0; ++steps) {
+    const uint64_t before = progress.forwarded_tokens;
+    ASSERT_EQ(tt_step_for(model_, 1, &more, &error_), TT_OK) << error_.message;
+    tt_string piece{};
+    ASSERT_EQ(tt_poll(from, &piece, &progress, &error_), TT_OK);
+    text += take(piece);
+    EXPECT_LE(progress.forwarded_tokens - before, steps == 0 ? 8u : 1u);  // nothing fits into a microsecond
+  }
+  EXPECT_EQ(text, plain);
+  EXPECT_GT(steps, 40);
+  tt_session_free(from);
+}
+
 TEST_F(CapiTest, ATimeoutEndsAnAnswer) {
   tt_session* from = session();
   tt_request wanted = request("hello", 200);

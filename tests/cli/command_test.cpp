@@ -302,6 +302,21 @@ TEST(BenchCache, replays_traces_of_every_kind) {
   }
 }
 
+TEST(Run, speculation_keeps_the_answer) {
+  const std::vector<std::string> ask = {"run", "--json", "--raw", "abcabcabcabc", "--max-tokens", "40"};
+  const Json plain = json_of(expect_success(on_tiny(ask)).out);
+  const Json lookup = json_of(expect_success(on_tiny(ask, {"--speculate", "lookup"})).out);
+  EXPECT_EQ(lookup["text"], plain["text"]);
+  EXPECT_GT(lookup["draft_tokens"], 0);
+  const Json draft =
+      json_of(expect_success(on_tiny(ask, {"--draft-model", tiny_model_path(), "--max-drafts", "5"})).out);
+  EXPECT_EQ(draft["text"], plain["text"]);
+  EXPECT_EQ(draft["accepted_draft_tokens"], draft["draft_tokens"]);
+  EXPECT_GT(draft["draft_tokens"], 20);
+  EXPECT_EQ(run_program(on_tiny({"run", "hello", "--speculate", "wildly"})).exit_code, 2);
+  EXPECT_EQ(run_program(on_tiny({"run", "hello", "--speculate", "draft"})).exit_code, 2);
+}
+
 TEST(Run, takes_every_sampling_option) {
   const Json json = json_of(expect_success(on_tiny({"run",
                                                     "--json",

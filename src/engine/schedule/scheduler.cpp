@@ -201,6 +201,7 @@ void Scheduler::admit_waiting() {
     waiting_.erase(waiting_.begin() + static_cast<ptrdiff_t>(i));
     insert_by_arrival(running_, sequence);
     sequence.state = Sequence::State::running;
+    sequence.admitted_step = stats_.steps;
     if (sequence.preemptions == 0) sequence.cached_tokens = sequence.computed;
     ++stats_.admissions;
     prefill_left_ -= count;
@@ -208,7 +209,7 @@ void Scheduler::admit_waiting() {
   }
 }
 
-const StepPlan& Scheduler::plan(const StepLimits& limits) {
+StepPlan& Scheduler::plan(const StepLimits& limits) {
   CHECK(limits.max_tokens > 0 && limits.max_sequences > 0);
   limits_ = limits;
   plan_ = {};
@@ -245,14 +246,19 @@ uint32_t Scheduler::reserve_drafts(StepPart& part, uint32_t num_drafts) {
   return num_drafts;
 }
 
-void Scheduler::computed(Sequence& sequence, uint64_t num_tokens, uint64_t publishable) {
+void Scheduler::rejected(Sequence& sequence, uint64_t num_tokens) {
+  sequence.forwarded_tokens += num_tokens;
+  stats_.forwarded_tokens += num_tokens;
+}
+
+void Scheduler::computed(Sequence& sequence, uint64_t num_tokens) {
   sequence.computed += num_tokens;
   sequence.forwarded_tokens += num_tokens;
   stats_.forwarded_tokens += num_tokens;
   CHECK(sequence.computed <= sequence.tokens.size());
-  const uint64_t publish = std::min(sequence.computed, publishable);
-  if (publish / trie_.page_tokens() > trie_.published_tokens(sequence.lease) / trie_.page_tokens()) {
-    trie_.extend(sequence.lease, std::span(sequence.tokens).first(publish), sequence.pages);
+  if (sequence.computed / trie_.page_tokens() >
+      trie_.published_tokens(sequence.lease) / trie_.page_tokens()) {
+    trie_.extend(sequence.lease, std::span(sequence.tokens).first(sequence.computed), sequence.pages);
   }
 }
 

@@ -56,16 +56,18 @@ class Scheduler {
 
   /// Plans a step; its pages are reserved and its copies must be done, then copies_done() called, before
   /// anything else. Empty only if nothing waits or runs.
-  const StepPlan& plan(const StepLimits& limits);
+  StepPlan& plan(const StepLimits& limits);
   void copies_done();
 
   /// Room for guessed tokens behind a planned part, in pages that cost nobody anything: how many of
   /// `num_drafts` fit.
   uint32_t reserve_drafts(StepPart& part, uint32_t num_drafts);
 
-  /// The first num_tokens of a part (accepted drafts, already appended to its tokens, included) are computed;
-  /// full pages are published up to `publishable` tokens.
-  void computed(Sequence& sequence, uint64_t num_tokens, uint64_t publishable = UINT64_MAX);
+  /// The next num_tokens of the sequence's tokens are computed (an accepted draft is appended to them first);
+  /// pages that are full now are published.
+  void computed(Sequence& sequence, uint64_t num_tokens);
+  /// Counts rows that were computed for drafts which turned out wrong.
+  void rejected(Sequence& sequence, uint64_t num_tokens);
 
   /// Lets `child`, an idle sequence that begins with what `parent` has computed, run beside it on the same
   /// pages. Gives the copy of the page that both write on next, to be done at once; none if there is no such

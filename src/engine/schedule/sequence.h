@@ -17,10 +17,11 @@ struct Sequence {
   uint64_t arrival = 0;                // orders requests: the smaller one came first and keeps its rights
 
   State state = State::idle;
-  Lease lease;                // while running
-  std::vector<PageId> pages;  // entry i holds tokens [i * page_tokens, ...); while running
-  uint64_t computed = 0;      // leading tokens whose keys and values are in `pages`
-  uint64_t last_step = 0;     // the last plan that had a part of it
+  Lease lease;                 // while running
+  std::vector<PageId> pages;   // entry i holds tokens [i * page_tokens, ...); while running
+  uint64_t computed = 0;       // leading tokens whose keys and values are in `pages`
+  uint64_t admitted_step = 0;  // the plan that let it in last
+  uint64_t last_step = 0;      // the last plan that had a part of it
 
   uint64_t cached_tokens = 0;     // found in the cache when it was first admitted
   uint64_t forwarded_tokens = 0;  // rows computed for it, drafts and recomputed ones included
