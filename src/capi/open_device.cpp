@@ -27,8 +27,8 @@ std::string device_name(std::string_view backend, size_t index) {
 
 void list_cuda(std::vector<DeviceListing>& out) {
   for (const CudaDeviceDescription& d : list_cuda_devices()) {
-    out.push_back({device_name("cuda", d.index), "cuda", d.name, "CUDA " + d.driver_version, d.memory_bytes,
-                   false});
+    out.push_back(
+        {device_name("cuda", d.index), "cuda", d.name, "CUDA " + d.driver_version, d.memory_bytes, false});
   }
 }
 void list_opencl(std::vector<DeviceListing>& out) {

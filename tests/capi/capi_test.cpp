@@ -455,7 +455,7 @@ TEST_F(CapiTest, WrongUseIsRefusedWithAReason) {
   tt_model_options options;
   tt_model_options_defaults(&options);
   options.device = "abacus";
-  EXPECT_EQ(tt_model_load(path_.c_str(), &options, &none, &error_), TT_UNSUPPORTED);
+  EXPECT_EQ(tt_model_load(path_.c_str(), &options, &none, &error_), TT_INVALID_ARGUMENT);
   options.device = "cpu";
   options.context_tokens = 1u << 30;
   EXPECT_EQ(tt_model_load(path_.c_str(), &options, &none, &error_), TT_INVALID_ARGUMENT);
