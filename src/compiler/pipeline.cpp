@@ -18,7 +18,8 @@ constexpr Pass kPasses[] = {
     {"range", range, false},
     {"fold", fold, true},
     {"vectorise_memory", vectorise_memory, true},  // adjacent accesses are now in one region
-    {"licm", licm, true},                          // the last that moves: it sees the addresses that remain
+    {"licm", licm, true},                          // sees the addresses that remain
+    {"cse", cse, false},                           // what several loops have given up, once
     {"plan_shared", plan_shared, true},
     {"dce", dce, true},
 };

@@ -267,5 +267,26 @@ TEST(Dce, WhatNobodyUsesGoes) {
 )");
 }
 
+TEST(Dce, SetsThatNobodySeesGo) {
+  KernelScope k("k", 64, small_target());
+  const Buffer y = k.output("y");
+  Var<uint32_t> v(1u), w(2u);
+  v = U(3u);  // over the 1, which nobody has read
+  $if (local_id() < 3u) {
+    y.store(local_id(), v);
+  }  // reads the 3
+  v = U(4u);  // set again below
+  $if (local_id() < 5u) {
+    w = U(5u);
+  }  // may not happen: the 2 stays
+  v = U(6u);
+  $for (i, U(0u), U(2u), 1u) {
+    y.store(local_id(), v);
+    v = v + 1u;  // read in the next turn
+  }
+  y.store(local_id(), v + w);
+  EXPECT_EQ(count(after(k.finish(), {dce}), Op::local_set), 5u);
+}
+
 }  // namespace
 }  // namespace tattletale::compiler

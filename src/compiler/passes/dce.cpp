@@ -1,5 +1,6 @@
-// Dead code: liveness backwards from effects, then a copy of what lives in program order. Empty branches and
-// counting loops go; a while loop stays, as it may be what a program waits in.
+// Dead code: liveness backwards from effects, then a copy of what lives in program order. A local_set goes if
+// the local is set again in the same region before anybody reads it. Empty branches and counting loops go; a
+// while loop stays, as it may be what a program waits in.
 #include <algorithm>
 #include <ranges>
 
@@ -40,6 +41,18 @@ class DeadCode {
     }
   }
 
+  /// Takes what is read inside out of `overwritten`. What is set inside may not happen, so it changes
+  /// nothing.
+  void mark_needed(ir::RegionId region, std::vector<bool>& overwritten) const {
+    for (const Value value : kernel_.regions[region]) {
+      const Instruction& in = kernel_.at(value);
+      if (in.op == Op::local_get) overwritten[in.attr0] = false;
+      for (const ir::RegionId nested : in.regions) {
+        if (nested != ir::kNoRegion) mark_needed(nested, overwritten);
+      }
+    }
+  }
+
   bool is_root(const Instruction& in) const {
     if (in.op == Op::local_set) return read_[in.attr0];
     return in.op == Op::while_ || in.op == Op::yield || changes_memory(in.op);
@@ -49,6 +62,7 @@ class DeadCode {
   bool sweep(ir::RegionId region) {
     std::vector<Value> kept;
     bool removed_local = false;
+    std::vector<bool> overwritten(kernel_.locals.size(), false);  // set again below, and not read before
     const std::vector<Value> values = std::move(kernel_.regions[region]);
     for (const Value value : std::views::reverse(values)) {
       const Instruction in = kernel_.at(value);
@@ -62,6 +76,14 @@ class DeadCode {
           removed_local |= sweep(nested);
           alive |= !kernel_.regions[nested].empty();
         }
+      }
+      if (in.op == Op::local_set) {
+        alive = alive && !overwritten[in.attr0];
+        overwritten[in.attr0] = true;
+      }
+      if (alive && in.op == Op::local_get) overwritten[in.attr0] = false;
+      for (const ir::RegionId nested : in.regions) {
+        if (nested != ir::kNoRegion) mark_needed(nested, overwritten);
       }
       if (!alive) {
         removed_local |= in.op == Op::local_get || in.op == Op::local_set;
