@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <functional>
 #include <numbers>
 
@@ -921,11 +921,11 @@ TEST(Interpreter, Throughput) {
   auto interpreter = ir::Interpreter::create(k.scope.finish());
   ASSERT_TRUE(interpreter);
   Words in(256), out(256);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // processor time: machines are shared
   const auto stats = interpreter->run(
       {{1, 1, 1}, {}, {std::as_writable_bytes(std::span(in)), std::as_writable_bytes(std::span(out))}});
   ASSERT_TRUE(stats) << stats.error().message();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   RecordProperty("operations_per_second", std::to_string(static_cast<double>(stats->operations) / seconds));
   std::printf("%.3g operations, %.3g a second\n", static_cast<double>(stats->operations),
               static_cast<double>(stats->operations) / seconds);

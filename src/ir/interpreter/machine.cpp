@@ -23,6 +23,7 @@ Machine::Machine(const Kernel& kernel, const InterpreterOptions& options)
       options_(options),
       threads_(kernel.workgroup_threads),
       subgroup_size_(kernel.subgroup_size),
+      subgroup_shift_(static_cast<uint32_t>(std::countr_zero(kernel.subgroup_size))),
       num_subgroups_(threads_ / subgroup_size_),
       shadow_(subgroup_size_) {
   uint64_t words = 0;

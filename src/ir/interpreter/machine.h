@@ -119,6 +119,7 @@ class Machine {
   InterpreterOptions options_;
   uint32_t threads_;
   uint32_t subgroup_size_;
+  uint32_t subgroup_shift_;
   uint32_t num_subgroups_;
 
   std::vector<uint32_t> words_;  // all values

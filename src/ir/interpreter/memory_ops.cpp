@@ -36,7 +36,7 @@ uint32_t load_element(const std::byte* at, Storage storage) {
 }  // namespace
 
 Accessor Machine::accessor(Value value, uint32_t thread, bool collective) const {
-  return {group_, epoch_, sub_epochs_[thread / subgroup_size_], value.index, thread, collective};
+  return {group_, epoch_, sub_epochs_[thread >> subgroup_shift_], value.index, thread, collective};
 }
 
 /// The place of `count` elements of `bytes` each; base as an operand stores it, or null.
@@ -56,7 +56,7 @@ bool Machine::address(Value value, const Instruction& in, uint32_t thread, uint3
   }
   if (from % 4 != 0)
     return fail(value, "the base, byte " + std::to_string(from) + ", is not a multiple of 4", thread);
-  if (index % count != 0 || first % length != 0) {
+  if ((index & (count - 1)) != 0 || (first & (length - 1)) != 0) {  // both are powers of two
     return fail(value,
                 "index " + std::to_string(index) + ", byte " + std::to_string(first) +
                     ", is not a multiple of " + std::to_string(count) + " elements",
@@ -176,7 +176,7 @@ bool Machine::shared_access(Value value, const Instruction& in, const Mask& mask
   uint32_t* to = in.op == Op::shared_store ? nullptr : out(value);
   for (uint32_t t = 0; t < threads_; ++t) {
     if (mask.on[t] == 0) continue;
-    if (index[t] % lanes != 0) {
+    if ((index[t] & (lanes - 1)) != 0) {
       return fail(value,
                   "index " + std::to_string(index[t]) + " is not a multiple of " + std::to_string(lanes), t);
     }
