@@ -15,7 +15,9 @@ namespace tattletale::compiler {
 
 /// Calling convention of a program: `num_bindings` buffers, then `params_bytes` of parameters as 32-bit
 /// words, then workgroups of `workgroup_threads` threads on a grid of Dispatch::workgroups. Every dispatch of
-/// a list sees the writes of those before it. Buffers, submissions and threading are as device.h says.
+/// a list sees the writes of those before it. A binding starts at a multiple of 16 bytes (a slice that does
+/// not is refused), because the compiler merges loads on that ground. Buffers, submissions and threading are
+/// as device.h says.
 class ProgramDevice {
  public:
   virtual ~ProgramDevice() = default;

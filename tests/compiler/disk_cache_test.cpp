@@ -141,6 +141,8 @@ TEST(DiskCache, KeyDependsOnEveryInput) {
   with([](auto& t) { t.is_cpu = true; });
   with([](auto& t) { t.f16x2 = true; });
   with([](auto& t) { t.dot4_i8 = true; });
+  with([](auto& t) { t.mul_hi = false; });
+  with([](auto& t) { t.funnel_shift = false; });
   with([](auto& t) { t.async_copy = true; });
   with([](auto& t) { t.f16_fragments = ir::FragmentTier::opaque; });
   with([](auto& t) { t.bf16_fragments = ir::FragmentTier::opaque; });
