@@ -1,7 +1,6 @@
 // What the writer does on devices that this machine may not have: the forms for missing and for larger
 // features, each run on every device here that allows it.
 #include "backends/vulkan/vulkan_fixture.h"
-#include "backends/vulkan/vulkan_program_device.h"
 #include "ir/compare_device.h"
 #include "support/op_conformance.h"
 
@@ -40,19 +39,15 @@ class VulkanVariantTest : public VulkanTest {
  protected:
   /// The device of this test with other features; null when it cannot have them.
   std::unique_ptr<compiler::ProgramDevice> open_variant(const Variant& variant) {
-    auto instance = must(vulkan::Instance::open());
-    std::vector<vulkan::PhysicalDevice> usable;
-    for (vulkan::PhysicalDevice& physical : must(vulkan::describe_all(*instance))) {
-      if (physical.missing.empty()) usable.push_back(std::move(physical));
-    }
-    vulkan::PhysicalDevice physical = usable.at(vulkan_devices()[GetParam()].first);
-    if (!variant.apply(physical.features)) return nullptr;
-    physical.target.f16x2 = physical.features.float16 && physical.target.f16x2;
-    physical.target.dot4_i8 = physical.features.packed_dot;
-    if (!physical.features.explicit_workgroup_layout) {
-      physical.target.f16_fragments = physical.target.bf16_fragments = ir::FragmentTier::none;
-    }
-    return must(vulkan::VulkanProgramDevice::open(std::move(instance), std::move(physical)));
+    return open_changed(GetParam(), [&](vulkan::PhysicalDevice& physical) {
+      if (!variant.apply(physical.features)) return false;
+      physical.target.f16x2 = physical.features.float16 && physical.target.f16x2;
+      physical.target.dot4_i8 = physical.features.packed_dot;
+      if (!physical.features.explicit_workgroup_layout) {
+        physical.target.f16_fragments = physical.target.bf16_fragments = ir::FragmentTier::none;
+      }
+      return true;
+    });
   }
 };
 TT_FOR_ALL_VULKAN_DEVICES(VulkanVariantTest);

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "backends/vulkan/spirv_check.h"
+#include "backends/vulkan/vulkan_program_device.h"
 
 namespace tattletale::test {
 
@@ -22,6 +23,20 @@ const std::vector<std::pair<uint32_t, VulkanDeviceInfo>>& vulkan_devices() {
     return chosen;
   }();
   return devices;
+}
+
+std::unique_ptr<compiler::ProgramDevice> open_changed(
+    size_t place, const std::function<bool(vulkan::PhysicalDevice&)>& change) {
+  auto instance = vulkan::Instance::open().value();
+  std::vector<vulkan::PhysicalDevice> usable;
+  for (vulkan::PhysicalDevice& physical : vulkan::describe_all(*instance).value()) {
+    if (physical.missing.empty()) usable.push_back(std::move(physical));
+  }
+  vulkan::PhysicalDevice physical = usable.at(vulkan_devices()[place].first);
+  if (!change(physical)) return nullptr;
+  auto device = vulkan::VulkanProgramDevice::open(std::move(instance), std::move(physical));
+  if (!device) throw std::runtime_error(device.error().message());
+  return std::move(*device);
 }
 
 std::string device_test_name(const testing::TestParamInfo<size_t>& info) {

@@ -6,12 +6,14 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <functional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "backends/vulkan/vulkan_device.h"
+#include "backends/vulkan/vulkan_physical.h"
 #include "ir/lang.h"
 
 namespace tattletale::test {
@@ -19,6 +21,10 @@ namespace tattletale::test {
 /// list_vulkan_devices() with the added drivers, less those that TT_VULKAN_DEVICE (part of a name) leaves
 /// out.
 const std::vector<std::pair<uint32_t, VulkanDeviceInfo>>& vulkan_devices();
+
+/// Number `place` of vulkan_devices() with what `change` made of its description; null when that says false.
+std::unique_ptr<compiler::ProgramDevice> open_changed(
+    size_t place, const std::function<bool(vulkan::PhysicalDevice&)>& change);
 
 /// A test over one device; the parameter is its place in vulkan_devices().
 class VulkanTest : public testing::TestWithParam<size_t> {
