@@ -59,7 +59,7 @@ std::string WgslBody::words(const std::string& array, const MemoryShape& shape, 
 std::string WgslBody::narrow(const std::string& array, const MemoryShape& shape, const std::string& element,
                              Storage storage) {
   const bool bytes = ir::storage_bytes(storage) == 1;
-  const std::string index = named("i", element + (bytes ? " >> 2u" : " >> 1u"));
+  const std::string index = named("at", element + (bytes ? " >> 2u" : " >> 1u"));
   const std::string word = named("w", words(array, shape, index, 1));
   const std::string shift = bytes ? "((" + element + " & 3u) << 3u)" : "((" + element + " & 1u) << 4u)";
   switch (storage) {
@@ -94,7 +94,7 @@ void WgslBody::store_words(const std::string& array, const MemoryShape& shape, c
   }
   const std::string all = named("w", bits);
   if (shape.lanes == 2) {  // a vector of four in pairs
-    const std::string pair = named("i", index + " >> 1u");
+    const std::string pair = named("at", index + " >> 1u");
     line(array + "[" + pair + "] = " + all + ".xy;");
     line(array + "[" + pair + " + 1u] = " + all + ".zw;");
     return;

@@ -142,15 +142,15 @@ void WgslBody::sync(Value, const Instruction&) {
 
 /// WGSL has no barrier for a subgroup; one for the workgroup does more than is asked, where all get there.
 Result<void> WgslBody::subgroup_barrier(Value value) {
-  if (dialect_.subgroup_barrier && kernel_.subgroup_size < kernel_.workgroup_threads) {
+  const bool all_here = uniformity_.of_region[region_] <= ir::Uniformity::workgroup;
+  if (dialect_.subgroup_barrier && !(all_here && kernel_.subgroup_size == kernel_.workgroup_threads)) {
     needs_.subgroups = true;
     line("subgroupBarrier();");
-    return {};
-  }
-  if (uniformity_.of_region[region_] > ir::Uniformity::workgroup) {
+  } else if (all_here) {
+    sync(value, kernel_.at(value));
+  } else {
     return unsupported(value, "where the subgroups of a workgroup differ has no form in WGSL");
   }
-  sync(value, kernel_.at(value));
   return {};
 }
 

@@ -37,6 +37,19 @@ void add_ops(Bundle& bundle, const ir::TargetInfo& target, uint32_t threads,
   }
 }
 
+void add_random(Bundle& bundle, const ir::TargetInfo& target, uint64_t first_seed, uint32_t count) {
+  for (uint64_t seed = first_seed; seed < first_seed + count; ++seed) {
+    const KernelLaunch launch = random_launch(seed, target);
+    const Result<std::string> text = webgpu::emit_wgsl(launch.kernel, target);
+    if (!text) {  // what browsers cannot say, and that alone
+      ASSERT_NE(text.error().message().find("subgroup_barrier where"), std::string::npos)
+          << text.error().message();
+      continue;
+    }
+    bundle.add(launch, "random kernel " + std::to_string(seed), *text, {}, run_on_interpreter(launch));
+  }
+}
+
 /// Every body of the forward pass that the conformance suite's launches need.
 void add_bodies(Bundle& bundle, const ir::TargetInfo& target) {
   const std::map<std::string, std::vector<testing::KernelCase> (*)()> table = {
@@ -93,6 +106,8 @@ const std::string& bundle_file() {
     add_ops(bundle, browser_target(kSubgroupSize), 8, {.immediates = true}, {"immediates"});
     add_ops(bundle, browser_target(kSubgroupSize), 16, {.subgroup_size_control = true},
             {"subgroup-size-control"});
+    add_random(bundle, browser_target(kSubgroupSize), 1, 60);
+    add_random(bundle, browser_target(1), 1000, 30);
     add_bodies(bundle, browser_target(kSubgroupSize));
     add_bodies(bundle, browser_target(1));
     const auto file =

@@ -1,5 +1,7 @@
 #include "backends/webgpu/bundle.h"
 
+#include <array>
+#include <cstdio>
 #include <fstream>
 
 namespace tattletale::test {
@@ -39,9 +41,16 @@ void Bundle::add(const KernelLaunch& launch, const std::string& name, const std:
                 ",\"words\":" + list(launch.buffers[i]) +
                 (written ? ",\"expected\":" + list(expected[i]) : std::string()) + "}";
   }
+  std::string rules;
+  for (const ResultRule& rule : launch.rules) {
+    std::array<char, 96> text;
+    std::snprintf(text.data(), text.size(), "%s[%d,%.9g,%.9g]", rules.empty() ? "" : ",", rule.is_f32 ? 1 : 0,
+                  rule.relative, rule.absolute);
+    rules += text.data();
+  }
   cases_.push_back(
-      "{\"name\":" + quoted(name) + ",\"wgsl\":" + quoted(wgsl) + ",\"needs\":[" + names +
-      "],\"subgroup_size\":" + std::to_string(subgroups ? launch.kernel.subgroup_size : 1) +
+      "{\"name\":" + quoted(name) + ",\"wgsl\":" + quoted(wgsl) + ",\"rules\":[" + rules + "],\"needs\":[" +
+      names + "],\"subgroup_size\":" + std::to_string(subgroups ? launch.kernel.subgroup_size : 1) +
       ",\"params\":" + list(launch.params) + ",\"workgroups\":" + list(launch.workgroups) +
       ",\"f32_results\":" + (launch.f32_results ? "true" : "false") +
       ",\"results\":" + std::to_string(launch.results) + ",\"unfused\":" + std::to_string(launch.unfused) +

@@ -136,6 +136,10 @@ function compare(test, binding, found) {
     bits[0] = expected[i];
     bits[1] = found[i];
     const difference = Math.abs(numbers[0] - numbers[1]);
+    if (binding === 1 && test.rules.length > 0) {
+      const [isNumber, relative, absolute] = test.rules[i % test.rules.length];
+      if (isNumber && difference <= relative * Math.abs(numbers[0]) + absolute) continue;
+    }
     if (test.f32_results && difference <= 2 ** -19 * Math.max(1, Math.abs(numbers[0]))) continue;
     // A result of fma may be rounded twice.
     if (binding === 1 && i % test.results === test.unfused && difference <= test.unfused_error) continue;

@@ -74,6 +74,11 @@ static bool near(float found, float expected, float absolute) {
 static bool same(const KernelLaunch& launch, size_t binding, size_t i, uint32_t want, uint32_t got) {
   if (want == got) return true;
   const float a = std::bit_cast<float>(want), b = std::bit_cast<float>(got);
+  if (binding == 1 && !launch.rules.empty()) {
+    const ResultRule& rule = launch.rules[i % launch.rules.size()];
+    return rule.is_f32 &&
+           std::abs(double{a} - double{b}) <= rule.relative * std::abs(double{a}) + rule.absolute;
+  }
   if (launch.f32_results) return near(b, a, 0x1p-19f * std::max(1.0f, std::abs(a)));
   if (binding != 1 || launch.results == 0 || i % launch.results != launch.unfused) return false;
   if (!launch.unfused_halves) return near(b, a, launch.unfused_error);
@@ -124,6 +129,15 @@ std::vector<KernelLaunch> op_launches(const ir::TargetInfo& target, uint32_t thr
     out.push_back(std::move(launch));
   }
   return out;
+}
+
+KernelLaunch random_launch(uint64_t seed, const ir::TargetInfo& target) {
+  RandomKernel random = random_kernel(seed, target);
+  return {.kernel = std::move(random.kernel),
+          .workgroups = {random.num_workgroups, 1, 1},
+          .params = std::move(random.params),
+          .buffers = {std::move(random.x), std::move(random.y), std::move(random.z)},
+          .rules = std::move(random.rules)};
 }
 
 }  // namespace tattletale::test

@@ -9,6 +9,7 @@
 
 #include "backends/webgpu/webgpu_program_device.h"
 #include "ir/kernel.h"
+#include "ir/random_kernel.h"
 
 namespace tattletale::test {
 
@@ -17,6 +18,7 @@ struct KernelLaunch {
   std::array<uint32_t, 3> workgroups{1, 1, 1};
   std::vector<uint32_t> params;
   std::vector<std::vector<uint32_t>> buffers;  // by binding, contents before
+  std::vector<ResultRule> rules;               // of the words of a thread in binding 1, when not empty
   bool f32_results = false;  // compare as numbers: relative error 2^-19, or as much absolutely
   /// Results of fma, which WGSL may round twice: word i of binding 1 with i % results == unfused may be off
   /// by `unfused_error`; as two halves where `unfused_halves`.
@@ -35,5 +37,8 @@ std::string first_difference(const KernelLaunch& launch, const std::vector<std::
 
 /// The launches of all op_kernels for a target.
 std::vector<KernelLaunch> op_launches(const ir::TargetInfo& target, uint32_t threads);
+
+/// A random kernel's launch.
+KernelLaunch random_launch(uint64_t seed, const ir::TargetInfo& target);
 
 }  // namespace tattletale::test

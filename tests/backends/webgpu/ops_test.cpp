@@ -4,6 +4,7 @@
 
 #include "backends/webgpu/launch.h"
 #include "backends/webgpu/webgpu_fixture.h"
+#include "ir/compare_device.h"
 
 namespace tattletale::test {
 namespace {
@@ -53,6 +54,25 @@ TEST_F(WebgpuOpsTest, PortableTextComputesTheSame) {
                              .native_exp2 = false});
   std::set<ir::Op> seen;
   for (const uint32_t threads : {1u, 50u}) compare_all(device, target, threads, seen);
+}
+
+TEST_F(WebgpuOpsTest, RandomKernelsComputeWhatTheInterpreterDoes) {
+  uint32_t num_run = 0, num_inexpressible = 0;
+  const uint32_t count =
+      std::getenv("TATTLETALE_ALL_CASES") != nullptr || !device_->target().is_cpu ? 400 : 40;
+  for (uint64_t seed = 1; seed <= count; ++seed) {
+    const auto text = webgpu::emit_wgsl(random_kernel(seed, device_->target()).kernel, device_->target(),
+                                        device_->dialect());
+    if (!text && text.error().message().find("subgroup_barrier where") != std::string::npos) {
+      ++num_inexpressible;
+      continue;
+    }
+    ++num_run;
+    ASSERT_EQ(compare_on(*device_, seed, 1), "");
+  }
+  std::cout << num_run << " random kernels compared; " << num_inexpressible
+            << " have no form in this dialect\n";
+  EXPECT_GE(num_run, count * 8 / 10);
 }
 
 }  // namespace
