@@ -1,6 +1,7 @@
 #include "backends/cuda/nvrtc.h"
 
 #include <charconv>
+#include <filesystem>
 #include <sstream>
 
 #include "backends/cuda/shared_library.h"
@@ -98,7 +99,7 @@ std::string line_of(const std::string& text, size_t number) {
 
 class LoadedNvrtc : public Nvrtc {
  public:
-  LoadedNvrtc(std::string path) : path_(std::move(path)), library_(path_) {}
+  explicit LoadedNvrtc(std::string path) : path_(std::move(path)), library_(path_) { open_builtins(); }
 
   /// Why this library cannot be used, or "".
   std::string fault(int max_major) {
@@ -164,6 +165,20 @@ class LoadedNvrtc : public Nvrtc {
   }
 
  private:
+  /// NVRTC opens a second library by name when it compiles; the one beside it is found even where the dynamic
+  /// linker would not look there.
+  void open_builtins() {
+    const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
+    std::error_code error;
+    if (!library_.is_open() || folder.empty()) return;
+    for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+         it.increment(error)) {
+      if (it->path().filename().string().starts_with("libnvrtc-builtins.so")) {
+        builtins_.emplace_back(it->path().string());
+      }
+    }
+  }
+
   std::string text_of(int result) const {
     const char* text = functions_.error_string(result);
     return text ? text : std::to_string(result);
@@ -187,6 +202,7 @@ class LoadedNvrtc : public Nvrtc {
 
   std::string path_;
   SharedLibrary library_;
+  std::vector<SharedLibrary> builtins_;
   Functions functions_;
   int major_ = 0;
   int minor_ = 0;

@@ -11,7 +11,9 @@ namespace tattletale::cuda {
 class SharedLibrary {
  public:
   /// `name`: a path, or a name that the dynamic linker looks up. Not open afterwards when it is not there.
-  explicit SharedLibrary(const std::string& name) : handle_(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+  /// Stays in the process for good: NVIDIA's libraries start threads and keep memory, and are not made to go.
+  explicit SharedLibrary(const std::string& name)
+      : handle_(dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) {
     if (!handle_) {
       const char* reason = dlerror();
       error_ = reason ? reason : "dlopen failed";
