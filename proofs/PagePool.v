@@ -3,7 +3,7 @@
 From Coq Require Import Arith List Bool Lia.
 Import ListNotations.
 
-Definition page := nat.
+Notation page := nat (only parsing).
 
 Definition create (num_pages : nat) : list page := seq 0 num_pages.
 Definition give_back (p : page) (free : list page) : list page := p :: free.

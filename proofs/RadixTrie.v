@@ -7,8 +7,8 @@ From Coq Require Import Arith List Bool.
 From Tattletale Require Import PagePool LongestPrefix.
 Import ListNotations.
 
-Definition token := nat.
-Definition path := list token.
+Notation token := nat (only parsing).
+Notation path := (list nat) (only parsing).
 
 Record node := mk_node {
   n_path : path;         (* tokens from the root to the node's end *)
