@@ -220,7 +220,9 @@ Definition find_copy_source (w : walk_end) (full : nat) (hint : path) (ns : list
     | None => (None, ns)
     | Some p =>
       let boundary := full + P in
-      if boundary <? stop owner then (Some (firstn boundary (n_path owner), p), split owner boundary ns)
+      (* Holds whenever the walk ended inside the page that begins at `full`; the C++ need not ask. *)
+      if negb ((full <=? start owner) && (start owner <? boundary)) then (None, ns)
+      else if boundary <? stop owner then (Some (firstn boundary (n_path owner), p), split owner boundary ns)
       else (Some (n_path owner, p), ns)
     end
   end.
