@@ -143,6 +143,79 @@ Proof.
     + exfalso. apply Fr. right. apply in_without in Hm. apply in_paths. exists m. tauto.
 Qed.
 
+(* What attach_run adds. *)
+Theorem attach_run_map id l s xb tokens st : focus id l (holds_of l) (own_pages l) xb [] st -> a_node s (nodes st) -> prefix s tokens ->
+  length s < length tokens -> ~ edge_of (nodes st) (firstn (S (length s)) tokens) ->
+  (xb = [] \/ (xb = s /\ exists b, edge_of (nodes st) (s ++ [b]))) -> l_copy l = None ->
+  ceiling_pages P (length tokens) - length s / P <= length (l_private l) ->
+  let st' := attach_run P id l s tokens st in
+  let ps := firstn (ceiling_pages P (length tokens) - length s / P) (l_private l) in
+  (forall q, edge_of (nodes st') q <-> edge_of (nodes st) q \/ (prefix q tokens /\ length s < length q)) /\
+  (forall k p, full_entry P (nodes st') k p <-> full_entry P (nodes st) k p \/ run_entry P tokens (length s) ps k p).
+Proof.
+  intros C A Ps L N X Cp Num. cbv zeta. unfold attach_run. set (num := ceiling_pages P (length tokens) - length s / P) in *.
+  set (ps := firstn num (l_private l)). pose proof (c_nodes _ _ _ _ _ _ _ _ _ C) as V. pose proof (i_wf _ _ _ _ _ V) as W.
+  assert (R : runs P tokens (length s) ps) by (unfold runs, ps; rewrite firstn_length; fold num; lia).
+  assert (Below : (forall q, edge_of (new_leaf P tokens (length s) ps :: update s (set_order false) (nodes st)) q <->
+      edge_of (nodes st) q \/ (prefix q tokens /\ length s < length q)) /\
+    (forall k p, full_entry P (new_leaf P tokens (length s) ps :: update s (set_order false) (nodes st)) k p <->
+      full_entry P (nodes st) k p \/ run_entry P tokens (length s) ps k p)).
+  { assert (Mo : meta_only (fun m => if same_path (n_path m) s then set_order false m else m)) by apply (meta_update s), meta_order.
+    destruct (meta_ok P _ (nodes st) Mo W) as (W1 & Sm).
+    destruct (new_leaf_ok P P_positive (update s (set_order false) (nodes st)) s tokens ps) as (_ & E & G & _); auto.
+    - apply (a_node_map _ (nodes st) s Mo); auto.
+    - unfold update. rewrite (same_edges P _ _ Sm). exact N.
+    - split.
+      + intros q. rewrite E. unfold update. rewrite (same_edges P _ _ Sm). tauto.
+      + intros k p. rewrite G. unfold update. rewrite (same_entries P _ _ Sm). tauto. }
+  destruct (find_node s (nodes st)) as [n|] eqn:F; [|exact Below].
+  destruct (may_grow n (l_node l) (nodes st)) eqn:M; [|exact Below]. clear Below.
+  apply find_node_some in F. destruct F as (Hn & En). subst s.
+  unfold may_grow in M. rewrite !andb_true_iff in M. destruct M as ((M1 & _) & _).
+  apply (is_leaf_spec P P_positive _ _ W A) in M1. change (length (n_path n)) with (stop n) in *.
+  destruct (grow_ok P P_positive (nodes st) n tokens ps W Hn M1 Ps L R) as (_ & E & G & _). split; [exact E|exact G].
+Qed.
+
+(* ---- where publish hangs the run: the last node that agrees, cut where the tokens part *)
+Lemma hang_point id l st tokens w : focus id l (holds_of l) (own_pages l) [] [] st -> well_formed P (nodes st) ->
+  a_node (w_node w) (nodes st) -> prefix (w_node w) tokens -> w_depth w <= length tokens ->
+  match w_child w with
+  | None => length (w_node w) = w_depth w
+  | Some c => exists n, In n (nodes st) /\ n_path n = c /\ start n = length (w_node w) /\ prefix (w_node w) c /\
+              prefix (firstn (w_depth w) tokens) c /\ start n < w_depth w < stop n
+  end ->
+  let pair := match w_child w with
+               | Some c => match find_node c (nodes st) with
+                           | Some n => (firstn (w_depth w) c, with_nodes st (split P n (w_depth w) (nodes st)))
+                           | None => (w_node w, st) end
+               | None => (w_node w, st) end in
+  exists xb, focus id l (holds_of l) (own_pages l) xb [] (snd pair) /\ a_node (fst pair) (nodes (snd pair)) /\
+    prefix (fst pair) tokens /\ length (fst pair) = w_depth w /\ same_map P (nodes st) (nodes (snd pair)) /\
+    (xb = [] \/ (w_depth w mod P <> 0 /\ xb = fst pair /\ exists b, edge_of (nodes (snd pair)) (fst pair ++ [b]))).
+Proof.
+  intros C W Aw Pw F2 F6 pair.
+  unfold pair. destruct (w_child w) as [c|].
+    - destruct F6 as (n & Hn & En & Sn & Pc & Pd & D1 & D2). subst c. rewrite (find_node_in P _ n W Hn). cbn [fst snd].
+      assert (Lf : length (firstn (w_depth w) (n_path n)) = w_depth w) by (rewrite firstn_length; unfold stop in *; lia).
+      destruct (split_ok P P_positive n (w_depth w) (nodes st) W Hn (conj D1 D2)) as (W' & Sm).
+      assert (Pt : prefix (firstn (w_depth w) (n_path n)) tokens).
+      { assert (firstn (w_depth w) (n_path n) = firstn (w_depth w) tokens) as ->; [|apply prefix_firstn].
+        apply prefix_is_firstn in Pd. rewrite firstn_length in Pd. replace (Nat.min (w_depth w) (length tokens)) with (w_depth w) in Pd by lia.
+        congruence. }
+      set (xb := if w_depth w mod P =? 0 then [] else firstn (w_depth w) (n_path n)). exists xb.
+      split; [|split; [|split; [|split; [|split]]]]; auto.
+      + destruct C as [V0 Nm Fi G]. constructor; auto.
+        * cbn [nodes with_nodes leases]. apply (split_inv P P_positive); auto. unfold xb.
+          destruct (Nat.eqb_spec (w_depth w mod P) 0); auto.
+        * intros p. cbn [nodes with_nodes leases free]. rewrite (same_pages P _ _ Sm). auto.
+      + right. left. reflexivity.
+      + unfold xb. destruct (Nat.eqb_spec (w_depth w mod P) 0); auto. right. split; auto. split; auto.
+        destruct (snoc_prefix (firstn (w_depth w) (n_path n)) (n_path n)) as (b & Pb); [apply prefix_firstn|unfold stop in *; lia|].
+        exists b. apply (same_edges P _ _ Sm). exists n. split; auto. split; auto. rewrite app_length, Lf. cbn [length]. lia.
+    - exists []. cbn [fst snd]. split; [exact C|]. split; [exact Aw|]. split; [exact Pw|]. split; [exact F6|].
+      split; [apply same_map_refl|left; reflexivity].
+Qed.
+
 (* ---- publish *)
 Theorem publish_inv id tokens st l : inv st -> find_in id (leases st) = Some l -> l_copy l = None ->
   may_publish P l tokens = true -> length (l_node l) < length tokens -> inv (fst (publish P id tokens st)).
@@ -165,26 +238,7 @@ Proof.
   assert (X : exists xb, focus id l (holds_of l) (own_pages l) xb [] (snd pair) /\ a_node (fst pair) (nodes (snd pair)) /\
     prefix (fst pair) tokens /\ length (fst pair) = w_depth w /\ same_map P (nodes st) (nodes (snd pair)) /\
     (xb = [] \/ (w_depth w mod P <> 0 /\ xb = fst pair /\ exists b, edge_of (nodes (snd pair)) (fst pair ++ [b])))).
-  { unfold pair. destruct (w_child w) as [c|].
-    - destruct F6 as (n & Hn & En & Sn & Pc & Pd & D1 & D2). subst c. rewrite (find_node_in P _ n W Hn). cbn [fst snd].
-      assert (Lf : length (firstn (w_depth w) (n_path n)) = w_depth w) by (rewrite firstn_length; unfold stop in *; lia).
-      destruct (split_ok P P_positive n (w_depth w) (nodes st) W Hn (conj D1 D2)) as (W' & Sm).
-      assert (Pt : prefix (firstn (w_depth w) (n_path n)) tokens).
-      { assert (firstn (w_depth w) (n_path n) = firstn (w_depth w) tokens) as ->; [|apply prefix_firstn].
-        apply prefix_is_firstn in Pd. rewrite firstn_length in Pd. replace (Nat.min (w_depth w) (length tokens)) with (w_depth w) in Pd by lia.
-        congruence. }
-      set (xb := if w_depth w mod P =? 0 then [] else firstn (w_depth w) (n_path n)). exists xb.
-      split; [|split; [|split; [|split; [|split]]]]; auto.
-      + destruct C as [V0 Nm Fi G]. constructor; auto.
-        * cbn [nodes with_nodes leases]. apply (split_inv P P_positive); auto. unfold xb.
-          destruct (Nat.eqb_spec (w_depth w mod P) 0); auto.
-        * intros p. cbn [nodes with_nodes leases free]. rewrite (same_pages P _ _ Sm). auto.
-      + right. left. reflexivity.
-      + unfold xb. destruct (Nat.eqb_spec (w_depth w mod P) 0); auto. right. split; auto. split; auto.
-        destruct (snoc_prefix (firstn (w_depth w) (n_path n)) (n_path n)) as (b & Pb); [apply prefix_firstn|unfold stop in *; lia|].
-        exists b. apply (same_edges P _ _ Sm). exists n. split; auto. split; auto. rewrite app_length, Lf. cbn [length]. lia.
-    - exists []. cbn [fst snd]. split; [exact C|]. split; [exact Aw|]. split; [exact Pw|]. split; [exact F6|].
-      split; [apply same_map_refl|left; reflexivity]. }
+  { apply (hang_point id l st tokens w); auto. }
   destruct pair as [s st1]. cbn [fst snd] in X. destruct X as (xb & C1 & A1 & Ps & Ls & Sm & Xb).
   destruct (free_private_ok id l (length (w_pages w)) xb st1 C1) as (C2 & N2).
   set (st2 := free_private_pages id (length (w_pages w)) st1) in *.
