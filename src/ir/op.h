@@ -96,7 +96,7 @@ enum class Op : uint8_t {
                 // base?]
   copy_commit,  // closes the thread's group of copies
   copy_wait,  // attr0: this thread's groups but the last attr0 have arrived (others see them after a barrier)
-  // Synchronisation, in uniform control flow only
+  // Synchronisation, both in workgroup-uniform control flow only: WGSL has no barrier of a subgroup
   barrier,  // workgroup: execution, shared and global memory
   subgroup_barrier,
   // Subgroups, in subgroup-uniform control flow only; subgroup_size > 1

@@ -171,13 +171,15 @@ class Check {
  private:
   Result<void> control(Value value, const Instruction& in, RegionId id) const {
     if (op_info(in.op).kind != OpKind::sync) return {};
-    const Uniformity allowed = in.op == Op::barrier ? Uniformity::workgroup : Uniformity::subgroup;
+    // WGSL has no subgroup barrier: a workgroup's takes its place.
+    const bool whole = in.op == Op::barrier || in.op == Op::subgroup_barrier;
+    const Uniformity allowed = whole ? Uniformity::workgroup : Uniformity::subgroup;
     if (info_.of_region[id] <= allowed) return {};
     const Value cause = info_.region_cause[id];
     return make_error(ErrorKind::invalid_argument, kernel_.name,
                       describe(kernel_, value) + " is inside " + structure_of(cause) + " " +
                           differs_between(info_.of_region[id]) + origin(cause) + "; every thread of the " +
-                          (in.op == Op::barrier ? "workgroup" : "subgroup") + " must reach it together");
+                          (whole ? "workgroup" : "subgroup") + " must reach it together");
   }
 
   /// Where a fragment lies is one place for the whole subgroup.

@@ -23,8 +23,9 @@ struct UniformityInfo {
 /// For a kernel of sound structure (verify() has looked at it first).
 UniformityInfo analyse_uniformity(const Kernel& kernel);
 
-/// Barriers in workgroup-uniform control flow; subgroup operations and fragments in subgroup-uniform control
-/// flow, and where fragments lie is the same for the subgroup. Errors: invalid_argument, naming both places.
+/// Barriers of both kinds in workgroup-uniform control flow; subgroup operations and fragments in
+/// subgroup-uniform control flow, and where fragments lie is the same for the subgroup. Errors:
+/// invalid_argument, naming both places.
 Result<void> verify_uniformity(const Kernel& kernel);
 
 }  // namespace tattletale::ir

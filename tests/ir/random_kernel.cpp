@@ -401,7 +401,7 @@ class Generator : public RandomValues {
 
   /// Through shared memory, ordered by subgroup barriers only.
   void subgroup_phase() {
-    if (!may_vote()) return shared_phase();
+    if (!may_vote() || !may_barrier()) return shared_phase();
     if (subgroup_tile_ == UINT32_MAX) subgroup_tile_ = b_.add_shared("subgroup_tile", threads_);
     emit(Op::subgroup_barrier, kNone, {});
     shared_access(Op::shared_store, kNone, {local_id_, draw(kU32).value}, subgroup_tile_);

@@ -519,6 +519,22 @@ TEST(Uniformity, LevelsOfSources) {
   EXPECT_THAT(guarded([](Bench& k) { return subgroup_add(k.f) > 1.0f; }), HasSubstr("(from subgroup_add"));
 }
 
+TEST(Uniformity, ASubgroupBarrierIsABarrierOfTheWorkgroupSomewhere) {
+  EXPECT_EQ(verdict([](Bench& k) {
+              $if (workgroup_id() + k.u < 3u) {
+                subgroup_barrier();
+              }
+            }),
+            "accepted");
+  const std::string said = verdict([](Bench&) {
+    $if (subgroup_id() == 0u) {
+      subgroup_barrier();
+    }
+  });
+  EXPECT_THAT(said, HasSubstr("subgroup_barrier at"));
+  EXPECT_THAT(said, HasSubstr("every thread of the workgroup must reach it together"));
+}
+
 TEST(Uniformity, SubgroupOperationsNeedSubgroupUniformFlow) {
   EXPECT_EQ(guarded([](Bench&) { return subgroup_id() == 0u; }, true), "accepted");
   EXPECT_EQ(guarded([](Bench& k) { return subgroup_max(k.in.load<Storage::f32>(local_id())) > 1.0f; }, true),
