@@ -219,9 +219,15 @@ TEST_F(SpeculationTest, SoakInASmallPoolWithEveryKindOfCompany) {
   std::vector<SessionId> sessions;
   for (int i = 0; i < 8; ++i) sessions.push_back(small->create_session());
   std::vector<int> serving(sessions.size(), -1);
-  size_t next = 0, done = 0;
+  size_t next = 0, done = 0, cancelled = 0;
   uint64_t accepted = 0;
   while (done < requests.size()) {
+    if (const size_t s = random() % 200;
+        s < sessions.size() && serving[s] >= 0 && small->progress(sessions[s]).finish == Finish::running) {
+      small->finish(sessions[s], Finish::cancelled);  // a client goes away and comes back
+      ASSERT_TRUE(small->submit(sessions[s], requests[static_cast<size_t>(serving[s])]).has_value());
+      ++cancelled;
+    }
     for (size_t s = 0; s < sessions.size(); ++s) {
       if (serving[s] >= 0 && small->progress(sessions[s]).finish != Finish::running) {
         EXPECT_EQ(small->take_tokens(sessions[s]), expected[static_cast<size_t>(serving[s])]);
@@ -238,6 +244,7 @@ TEST_F(SpeculationTest, SoakInASmallPoolWithEveryKindOfCompany) {
     ASSERT_TRUE(verified.has_value()) << verified.error().message();
   }
   EXPECT_GT(accepted, 20u);
+  EXPECT_GT(cancelled, 0u);
   EXPECT_GT(small->schedule_stats().preemptions, 0u);
 }
 
