@@ -107,6 +107,7 @@ Result<uint64_t> Transfer::reserve(uint64_t wanted, uint64_t& size) {
 }
 
 Result<void> Transfer::write(const Range& range, uint64_t offset, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return {};
   TT_ASSIGN([[maybe_unused]] const uint64_t done, queue_.refresh());
   if (host_may_touch(range)) {
     std::memcpy(range.mapped() + offset, bytes.data(), bytes.size());

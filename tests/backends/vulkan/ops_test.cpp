@@ -60,7 +60,7 @@ class VulkanOpsTest : public VulkanTest {
       dispatch.bindings[dispatch.num_bindings++] = {make_buffer(padded), kPadWords * 4, words.size() * 4};
     }
     const Words params = params_of(op.kernel);
-    std::memcpy(dispatch.params.data(), params.data(), params.size() * 4);
+    if (!params.empty()) std::memcpy(dispatch.params.data(), params.data(), params.size() * 4);
     dispatch.params_bytes = static_cast<uint32_t>(params.size() * 4);
     run(dispatch);
     for (size_t i = 0; i < contents.size(); ++i) {
