@@ -20,8 +20,9 @@ enum class LinearEpilogue : uint8_t {
 ///   2, 3, 4  weight_i [N_i, K] of comptime dtype, dense rows of whole blocks; absent past num_weights
 ///   5, 6, 7  bias_i [N_i] f32, or absent
 /// The result of a row does not depend on the other rows of the batch: for the same x[t], weights and device,
-/// every T and every split of T give bit-identical y[t]. Accumulation is f32 or better. Devices may round x
-/// to bf16, or to 8 bits per block of 32, where a weight is packed or bf16; f32 and f16 weights see x in f32.
+/// every T and every split of T give bit-identical y[t] on the CPU; accelerators choose among bodies by T.
+/// Accumulation is f32 or better. Devices may round x to bf16, or to 8 bits per block of 32, where a weight
+/// is packed or bf16, and to f16 where it is f16; f32 weights see x in f32.
 struct LinearComptime {
   uint8_t num_weights = 1;
   LinearEpilogue epilogue = LinearEpilogue::store;

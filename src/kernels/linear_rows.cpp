@@ -49,8 +49,8 @@ class Body {
 
   void rows_of(uint32_t matrix, Val<uint32_t> index, Val<uint32_t> y_column) {
     const uint32_t num_matrices = gated_ ? 2 : 1;
-    const Val<uint32_t> first_n =
-        (index * uint32_t{c_.num_subgroups} + subgroup_id()) * uint32_t{c_.weight_rows};
+    const Val<uint32_t> team = subgroup_id() / uint32_t{c_.split}, part = subgroup_id() % uint32_t{c_.split};
+    const Val<uint32_t> first_n = index * linear_rows_block(c_) + team * uint32_t{c_.weight_rows};
     const Val<uint32_t> first_t = workgroup_id(1) * uint32_t{c_.x_rows};
     const Val<uint32_t> last_n = out_dim_[matrix] - 1u, last_t = num_rows_ - 1u;
     std::vector<MatrixReader> readers;
@@ -67,7 +67,7 @@ class Body {
       return sums[(m * c_.weight_rows + r) * c_.x_rows + x];
     };
     const Val<uint32_t> num_chunks = in_dim_ / uint32_t{c_.chunk};
-    $for (chunk, lane_id(), num_chunks, lanes_, c_.unroll) {
+    $for (chunk, part * lanes_ + lane_id(), num_chunks, lanes_ * c_.split, c_.unroll) {
       std::vector<std::vector<Val<float>>> x;
       for (uint32_t r = 0; r < c_.x_rows; ++r) x.push_back(load_x(t[r], chunk));
       for (uint32_t m = 0; m < num_matrices; ++m) {
@@ -82,18 +82,41 @@ class Body {
         }
       }
     }
+    std::vector<Val<float>> totals;
+    for (const Var<float>& sum : sums) totals.push_back(subgroup_add(sum.get()));
+    if (c_.split > 1) join_parts(totals);
     for (uint32_t r = 0; r < c_.weight_rows; ++r) {
       for (uint32_t row = 0; row < c_.x_rows; ++row) {
         std::vector<Val<float>> total;
         for (uint32_t m = 0; m < num_matrices; ++m) {
-          Val<float> sum = subgroup_add(sum_at(m, r, row).get());
+          Val<float> sum = totals[(m * c_.weight_rows + r) * c_.x_rows + row];
           if (bias_[matrix + m]) sum = sum + bias_[matrix + m]->load<Storage::f32>(n[r]);
           total.push_back(sum);
         }
-        $if ((lane_id() == 0u) & (first_n + r <= last_n) & (first_t + row <= last_t)) {
+        $if ((part == 0u) & (lane_id() == 0u) & (first_n + r <= last_n) & (first_t + row <= last_t)) {
           write(t[row], y_column + n[r], total);
         }
       }
+    }
+  }
+
+  /// The sums of the subgroups that share rows, added in a fixed order; right in the first subgroup of each
+  /// team.
+  void join_parts(std::vector<Val<float>>& totals) {
+    const uint32_t width = static_cast<uint32_t>(totals.size());
+    if (!parts_) parts_.emplace("parts", c_.num_subgroups * width);
+    $if (lane_id() == 0u) {
+      for (uint32_t i = 0; i < width; ++i) parts_->store(subgroup_id() * width + i, totals[i]);
+    }
+    barrier();
+    for (uint32_t i = 0; i < width; ++i) {
+      Val<float> sum = parts_->load(subgroup_id() * width + i);
+      for (uint32_t p = 1; p < c_.split; ++p) {
+        // Behind the last subgroup there is nothing; what the others read there is not used.
+        const Val<uint32_t> other = min(subgroup_id() + p, c_.num_subgroups - 1u);
+        sum = sum + parts_->load(other * width + i);
+      }
+      totals[i] = sum;
     }
   }
 
@@ -133,6 +156,7 @@ class Body {
   Buffer x_ = k_.input("x"), y_ = k_.output("y");
   std::vector<Buffer> weights_;
   std::optional<Buffer> bias_[3];
+  std::optional<Shared<float>> parts_;
   Val<uint32_t> num_rows_ = TT_PARAM(k_, LinearParams, num_rows);
   Val<uint32_t> in_dim_ = TT_PARAM(k_, LinearParams, in_dim);
   std::vector<Val<uint32_t>> out_dim_;

@@ -95,7 +95,7 @@ class Body {
 
       const Buffer q_row = q_.at(t, q_stride * 4u);
       $for (i, tid_, group_ * dim_, threads_) {
-        queries_.store(i, q_row.load<Storage::f32>(first_head_ * dim_ + i) * (scale * kLog2E));
+        queries_.store(i, q_row.load<Storage::f32>(first_head_ * dim_ + i));
       }
       $for (g, tid_, group_, threads_) {
         highest_.store(g, kLowest);
@@ -106,7 +106,7 @@ class Body {
       barrier();
       $for (first, begin, end, tile_) {
         const Val<uint32_t> num_keys = min(end - first, tile_);
-        score(query, first, num_keys);
+        score(query, first, num_keys, scale);
         barrier();
         soften(num_keys);
         barrier();
@@ -129,29 +129,33 @@ class Body {
   }
   Val<uint32_t> place_in_page(Val<uint32_t> key) const { return key & ((1u << c_.page_shift) - 1u); }
 
-  /// Each thread: one key against every head of the group.
-  void score(const Query& query, Val<uint32_t> first, Val<uint32_t> num_keys) {
+  /// Each thread: one key against every head of the group. Several short sums round less than a long one and
+  /// wait less for each other; f32 caches, which promise f32 accuracy, get the most.
+  void score(const Query& query, Val<uint32_t> first, Val<uint32_t> num_keys, Val<float> scale) {
+    const uint32_t num_sums = c_.kv_dtype == DType::f32 ? 8 : 2;
     $if (tid_ < num_keys) {
       const Val<uint32_t> key = first + tid_;
       const Buffer rows = page_of(k_pages_, query, key);
       const Val<uint32_t> row = place_in_page(key) * (dim_ / 8u);
-      std::vector<Var<float>> dot;
-      for (uint32_t g = 0; g < group_; ++g) dot.emplace_back(0.0f);
+      std::vector<Var<float>> sums;  // [group][num_sums]
+      for (uint32_t i = 0; i < group_ * num_sums; ++i) sums.emplace_back(0.0f);
       $for (chunk, 0u, dim_ / 8u, 1u, 4u) {
         const std::array<Val<float>, 8> x = load_chunk(rows, c_.kv_dtype, row + chunk);
         for (uint32_t g = 0; g < group_; ++g) {
-          const Vec<float, 4> a = queries_.load_vec<4>(g * dim_ + chunk * 8u);
-          const Vec<float, 4> b = queries_.load_vec<4>(g * dim_ + chunk * 8u + 4u);
-          // Short chains: a long one rounds more and waits longer.
-          Val<float> first_half = x[0] * a[0], second_half = x[4] * b[0];
-          for (uint32_t i = 1; i < 4; ++i) {
-            first_half = fma(x[i], a[i], first_half);
-            second_half = fma(x[4 + i], b[i], second_half);
+          for (uint32_t half = 0; half < 2; ++half) {
+            const Vec<float, 4> a = queries_.load_vec<4>(g * dim_ + chunk * 8u + half * 4u);
+            for (uint32_t i = half * 4; i < half * 4 + 4; ++i) {
+              Var<float>& sum = sums[g * num_sums + i * num_sums / 8];
+              sum = fma(x[i], a[i % 4], sum);
+            }
           }
-          dot[g] += first_half + second_half;
         }
       }
-      for (uint32_t g = 0; g < group_; ++g) scores_.store(g * tile_ + tid_, dot[g]);
+      for (uint32_t g = 0; g < group_; ++g) {
+        Val<float> dot = sums[g * num_sums];
+        for (uint32_t i = 1; i < num_sums; ++i) dot = dot + sums[g * num_sums + i];
+        scores_.store(g * tile_ + tid_, dot * scale * kLog2E);
+      }
     }
   }
 
