@@ -276,7 +276,13 @@ Result<void> Engine::run_plan(StepPlan& plan, uint32_t max_tokens) {
                       .pages = session.pages,
                       .num_logit_rows = part.wants_logits() ? 1 + part.num_drafts : 0});
   }
-  return runner_->run(batch_);
+  // Where the likeliest token is all that is asked for, the device picks it and no logits travel.
+  device_chooses_ = runner_->can_choose() && std::ranges::all_of(plan.parts, [](const StepPart& part) {
+                      const Session& session = static_cast<const Session&>(*part.sequence);
+                      return !part.wants_logits() ||
+                             (session.request.sampling.takes_likeliest() && !session.request.wants_logprobs);
+                    });
+  return runner_->run(batch_, device_chooses_ ? Runner::Outcome::choices : Runner::Outcome::logits);
 }
 
 Result<void> Engine::accept(const StepPlan& plan) {
@@ -289,10 +295,9 @@ Result<void> Engine::accept(const StepPlan& plan) {
     copy_counts(session);
     if (!has_logits) continue;
     if (!session.followers.empty()) {
-      if (Result<void> started = start_followers(session, runner_->logits(row)); !started)
-        result = std::move(started);
+      if (Result<void> started = start_followers(session, row); !started) result = std::move(started);
     }
-    accept_token(session, runner_->logits(row));
+    accept_row(session, row);
     accept_drafts(session, row + 1);
     row += 1 + part.num_drafts;
   }
@@ -306,7 +311,7 @@ void Engine::accept_drafts(Session& session, size_t first_row) {
   size_t accepted = 0;
   while (accepted < num_drafts && session.answering() && session.tokens.back() == session.drafts[accepted]) {
     scheduler_.computed(session, 1);
-    accept_token(session, runner_->logits(first_row + accepted));
+    accept_row(session, first_row + accepted);
     ++accepted;
   }
   session.progress.drafts += num_drafts;
@@ -318,7 +323,7 @@ void Engine::accept_drafts(Session& session, size_t first_row) {
 }
 
 /// The leader's prompt is computed: the other choices go on beside it, each from its own draw.
-Result<void> Engine::start_followers(Session& leader, std::span<const float> logits) {
+Result<void> Engine::start_followers(Session& leader, size_t row) {
   const std::vector<Session*> followers = std::exchange(leader.followers, {});
   std::vector<PageCopy> copies;
   for (Session* follower : followers) {
@@ -334,13 +339,27 @@ Result<void> Engine::start_followers(Session& leader, std::span<const float> log
   for (Session* follower : followers) {
     follower->draft_computed = std::min(leader.draft_computed, follower->computed);
     copy_counts(*follower);
-    follower_logits_.assign(logits.begin(), logits.end());
-    accept_token(*follower, follower_logits_);
+    if (device_chooses_) {
+      accept_row(*follower, row);
+    } else {
+      // Sampling changes logits that the leader is yet to draw from.
+      const std::span<const float> logits = runner_->logits(row);
+      follower_logits_.assign(logits.begin(), logits.end());
+      accept_logits(*follower, follower_logits_);
+    }
   }
   return {};
 }
 
-void Engine::accept_token(Session& session, std::span<float> logits) {
+void Engine::accept_row(Session& session, size_t row) {
+  if (device_chooses_) {
+    accept_token(session, runner_->choice(row), nullptr);
+  } else {
+    accept_logits(session, runner_->logits(row));
+  }
+}
+
+void Engine::accept_logits(Session& session, std::span<float> logits) {
   const TokenRequest& request = session.request;
   // As the model gave them: sampling changes the logits.
   std::optional<LogprobReport> report;
@@ -350,10 +369,15 @@ void Engine::accept_token(Session& session, std::span<float> logits) {
   }
   const uint32_t token =
       sampler_.sample(logits, request.sampling, session.tokens, session.tokens.size(), request.prompt.size());
+  accept_token(session, token, report ? &*report : nullptr);
+}
+
+void Engine::accept_token(Session& session, uint32_t token, const LogprobReport* report) {
+  const TokenRequest& request = session.request;
   if (std::ranges::find(request.end_ids, token) != request.end_ids.end()) return end(session, Finish::stop);
   session.tokens.push_back(token);
   session.ready.push_back(token);
-  if (report) session.ready_logprobs.push_back(report->of(token));
+  if (report != nullptr) session.ready_logprobs.push_back(report->of(token));
   RequestProgress& progress = session.progress;
   ++progress.generated_tokens;
   const bool enough = request.max_new_tokens != 0 && progress.generated_tokens >= request.max_new_tokens;

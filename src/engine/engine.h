@@ -107,9 +107,11 @@ class Engine {
   uint32_t tokens_within(uint64_t budget_us) const;
   Result<void> run_plan(StepPlan& plan, uint32_t max_tokens);
   Result<void> accept(const StepPlan& plan);
-  Result<void> start_followers(Session& leader, std::span<const float> logits);
+  Result<void> start_followers(Session& leader, size_t row);
   void accept_drafts(Session& session, size_t first_row);
-  void accept_token(Session& session, std::span<float> logits);
+  void accept_row(Session& session, size_t row);
+  void accept_logits(Session& session, std::span<float> logits);
+  void accept_token(Session& session, uint32_t token, const LogprobReport* report);
   void leave_group(Session& session);
   void end(Session& session, Finish reason);
   void end_late_requests();
@@ -127,6 +129,7 @@ class Engine {
   Sampler sampler_;
   std::vector<std::unique_ptr<Session>> sessions_;  // by id; null when freed
   std::vector<BatchPart> batch_;
+  bool device_chooses_ = false;  // the step brought back tokens, not logits
   std::vector<float> follower_logits_, raw_logits_;
   uint64_t num_deadlines_ = 0;  // running requests that have one
 };

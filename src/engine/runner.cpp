@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/argmax.h"
 #include "kernels/copy_kv_rows.h"
 
 namespace tattletale {
@@ -21,11 +22,17 @@ Result<std::unique_ptr<Runner>> Runner::create(Device& device, const Decoder& de
   std::unique_ptr<Runner> runner(new Runner(device, decoder, options, std::move(kv)));
   TT_TRY(runner->create_tables());
   const CopyKvRowsComptime comptime{options.kv_dtype};
-  const Result<KernelId> copy =
-      runner->kernels_.get(kCopyKvRowsContract, std::as_bytes(std::span(&comptime, 1)));
-  if (!copy && copy.error().kind != ErrorKind::unsupported) return copy.error();
-  runner->can_copy_ = copy.has_value();
+  const ArgmaxComptime argmax;
+  TT_ASSIGN(runner->can_copy_,
+            runner->has_kernel(kCopyKvRowsContract, std::as_bytes(std::span(&comptime, 1))));
+  TT_ASSIGN(runner->can_choose_, runner->has_kernel(kArgmaxContract, std::as_bytes(std::span(&argmax, 1))));
   return runner;
+}
+
+Result<bool> Runner::has_kernel(const KernelContract& contract, std::span<const std::byte> comptime) {
+  const Result<KernelId> kernel = kernels_.get(contract, comptime);
+  if (!kernel && kernel.error().kind != ErrorKind::unsupported) return kernel.error();
+  return kernel.has_value();
 }
 
 Result<void> Runner::create_tables() {
@@ -46,6 +53,7 @@ Result<void> Runner::create_tables() {
       {&tables_.page_table, DType::u32, sequences * static_cast<int64_t>(context_pages)},
       {&logit_rows_, DType::u32, options_.max_logit_rows},
       {&copies_, DType::u32, kMaxCopies * 4},
+      {&device_choices_, DType::u32, options_.max_logit_rows},
   };
   for (const Wanted& wanted : all) {
     const Shape shape{wanted.elements};
@@ -59,8 +67,9 @@ Result<void> Runner::create_tables() {
 Runner::~Runner() {
   for (const auto& [shape, list] : recorded_) device_.destroy_list(list);
   decoder_.destroy_workspace(workspace_);
-  for (const DeviceTensor* tensor : {&tables_.token_ids, &tables_.positions, &tables_.kv_slots,
-                                     &tables_.sequences, &tables_.page_table, &logit_rows_, &copies_}) {
+  for (const DeviceTensor* tensor :
+       {&tables_.token_ids, &tables_.positions, &tables_.kv_slots, &tables_.sequences, &tables_.page_table,
+        &logit_rows_, &copies_, &device_choices_}) {
     if (tensor->present()) device_.destroy_buffer(tensor->slice.buffer);
   }
 }
@@ -112,7 +121,8 @@ void Runner::fill_tables(std::span<const BatchPart> parts) {
   CHECK(sequences_.size() <= options_.max_sequences);
 }
 
-Result<void> Runner::run(std::span<const BatchPart> parts) {
+Result<void> Runner::run(std::span<const BatchPart> parts, Outcome outcome) {
+  CHECK(outcome == Outcome::logits || can_choose_);
   fill_tables(parts);
   const auto upload = [&](const DeviceTensor& tensor, const auto& values) {
     return device_.write(tensor.slice.buffer, 0, std::as_bytes(std::span(values)));
@@ -125,8 +135,13 @@ Result<void> Runner::run(std::span<const BatchPart> parts) {
   TT_TRY(upload(logit_rows_, rows_));
   TT_ASSIGN(Submission submission,
             submit(static_cast<uint32_t>(token_ids_.size()), static_cast<uint32_t>(sequences_.size()),
-                   static_cast<uint32_t>(rows_.size())));
-  if (!rows_.empty()) {
+                   static_cast<uint32_t>(rows_.size()), outcome));
+  if (rows_.empty()) return device_.wait(submission);
+  if (outcome == Outcome::choices) {
+    choices_.resize(rows_.size());
+    const std::span<std::byte> out = std::as_writable_bytes(std::span(choices_));
+    TT_ASSIGN(submission, device_.read({device_choices_.slice.buffer, 0, out.size()}, out));
+  } else {
     logits_.resize(rows_.size() * decoder_.config().vocab_size);
     const std::span<std::byte> out = std::as_writable_bytes(std::span(logits_));
     TT_ASSIGN(submission, device_.read({workspace_.logits.slice.buffer, 0, out.size()}, out));
@@ -136,10 +151,12 @@ Result<void> Runner::run(std::span<const BatchPart> parts) {
 
 /// What changes between steps of one shape travels in buffers, so decode steps are recorded once and
 /// replayed.
-Result<Submission> Runner::submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows) {
+Result<Submission> Runner::submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows,
+                                  Outcome outcome) {
+  const uint64_t key = uint64_t{num_tokens} * 2 + (outcome == Outcome::choices);
   const bool decode = num_tokens == num_sequences && num_sequences == num_rows;
   if (decode) {
-    if (const auto found = recorded_.find(num_tokens); found != recorded_.end())
+    if (const auto found = recorded_.find(key); found != recorded_.end())
       return device_.submit(found->second);
   }
   list_.clear();
@@ -150,9 +167,18 @@ Result<Submission> Runner::submit(uint32_t num_tokens, uint32_t num_sequences, u
   wanted.rows.shape = Shape{int64_t{num_rows}};
   wanted.rows.slice.size_bytes = num_rows * sizeof(uint32_t);
   TT_TRY(decoder_.forward(batch, wanted, kv_, workspace_, kernels_, list_));
+  if (outcome == Outcome::choices && num_rows > 0) {
+    const auto rows_of = [&](DeviceTensor tensor, int64_t columns) {
+      tensor.shape = columns == 1 ? Shape{int64_t{num_rows}} : Shape{int64_t{num_rows}, columns};
+      tensor.slice.size_bytes = *tensor.shape.num_bytes(tensor.dtype);
+      return tensor;
+    };
+    TT_TRY(OpRecorder(kernels_, list_)
+               .argmax(rows_of(workspace_.logits, workspace_.logits.shape[-1]), rows_of(device_choices_, 1)));
+  }
   if (!decode) return device_.submit(list_);
   TT_ASSIGN(const ListId recorded, device_.record(list_));
-  recorded_.emplace(num_tokens, recorded);
+  recorded_.emplace(key, recorded);
   return device_.submit(recorded);
 }
 

@@ -52,9 +52,16 @@ class Runner {
   /// Copies rows of pages, before everything that is run later. Enqueues only.
   Result<void> copy(std::span<const PageCopy> copies);
 
-  /// Computes a batch and waits. Logits of the wanted rows, in the order of the parts, then stand in
-  /// logits(row) until the next call.
-  Result<void> run(std::span<const BatchPart> parts);
+  /// The device picks the likeliest token itself: run() with Outcome::choices works.
+  bool can_choose() const { return can_choose_; }
+
+  /// What comes back from the device for the wanted rows, in the order of the parts.
+  enum class Outcome { logits, choices };
+
+  /// Computes a batch and waits. logits(row), or choice(row), then stand until the next call.
+  Result<void> run(std::span<const BatchPart> parts, Outcome outcome = Outcome::logits);
+  /// The likeliest token of a row, the lowest id among equals.
+  uint32_t choice(size_t row) const { return choices_[row]; }
   std::span<float> logits(size_t row) {
     const size_t vocab = decoder_.config().vocab_size;
     return std::span(logits_).subspan(row * vocab, vocab);
@@ -63,8 +70,9 @@ class Runner {
  private:
   Runner(Device& device, const Decoder& decoder, const RunnerOptions& options, KvPool kv);
   Result<void> create_tables();
+  Result<bool> has_kernel(const KernelContract& contract, std::span<const std::byte> comptime);
   void fill_tables(std::span<const BatchPart> parts);
-  Result<Submission> submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows);
+  Result<Submission> submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows, Outcome outcome);
 
   Device& device_;
   const Decoder& decoder_;
@@ -72,12 +80,14 @@ class Runner {
   KvPool kv_;
   KernelCache kernels_;
   bool can_copy_ = false;
+  bool can_choose_ = false;
   Workspace workspace_;
   BatchTables tables_;
-  DeviceTensor logit_rows_, copies_;
-  std::vector<float> logits_;  // host copy of the step's rows
+  DeviceTensor logit_rows_, copies_, device_choices_;
+  std::vector<float> logits_;      // host copy of the step's rows
+  std::vector<uint32_t> choices_;  // likewise
 
-  std::unordered_map<uint64_t, ListId> recorded_;  // decode steps, by shape
+  std::unordered_map<uint64_t, ListId> recorded_;  // decode steps, by shape and outcome
   CommandList list_;                               // of the current step
   CommandList copy_list_;
 

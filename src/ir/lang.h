@@ -99,12 +99,12 @@ struct Operators {
   friend Val<T> operator&(Val<T> a, Arg<T> b) { return Val<T>::make(Op::bit_and, a, b); }
   friend Val<T> operator|(Val<T> a, Arg<T> b) { return Val<T>::make(Op::bit_or, a, b); }
   friend Val<T> operator^(Val<T> a, Arg<T> b) { return Val<T>::make(Op::bit_xor, a, b); }
-  friend Val<bool> operator==(Val<T> a, Arg<T> b) { return Val<T>::compare(Op::eq, a, b); }
-  friend Val<bool> operator!=(Val<T> a, Arg<T> b) { return Val<T>::compare(Op::ne, a, b); }
-  friend Val<bool> operator<(Val<T> a, Arg<T> b) { return Val<T>::compare(Op::lt, a, b); }
-  friend Val<bool> operator<=(Val<T> a, Arg<T> b) { return Val<T>::compare(Op::le, a, b); }
-  friend Val<bool> operator>(Val<T> a, Arg<T> b) { return Val<T>::compare(Op::gt, a, b); }
-  friend Val<bool> operator>=(Val<T> a, Arg<T> b) { return Val<T>::compare(Op::ge, a, b); }
+  friend Val<bool> operator==(Arg<T> a, Arg<T> b) { return Val<T>::compare(Op::eq, a, b); }
+  friend Val<bool> operator!=(Arg<T> a, Arg<T> b) { return Val<T>::compare(Op::ne, a, b); }
+  friend Val<bool> operator<(Arg<T> a, Arg<T> b) { return Val<T>::compare(Op::lt, a, b); }
+  friend Val<bool> operator<=(Arg<T> a, Arg<T> b) { return Val<T>::compare(Op::le, a, b); }
+  friend Val<bool> operator>(Arg<T> a, Arg<T> b) { return Val<T>::compare(Op::gt, a, b); }
+  friend Val<bool> operator>=(Arg<T> a, Arg<T> b) { return Val<T>::compare(Op::ge, a, b); }
   friend Val<T> operator<<(Val<T> a, Arg<uint32_t> b) {
     return Val<T>(builder().emit(Op::shl, kType<T>, {a.value(), b.value}, b.at));
   }
@@ -127,7 +127,7 @@ class Val : public Operators<T> {
   static Val make(Op op, Val a, Arg<T> b) {
     return Val(builder().emit(op, kType<T>, {a.value(), b.value}, b.at));
   }
-  static Val<bool> compare(Op op, Val a, Arg<T> b);
+  static Val<bool> compare(Op op, Arg<T> a, Arg<T> b);
 
  private:
   ir::Value value_;
@@ -168,8 +168,8 @@ template <class T>
 Arg<T>::Arg(T constant, SourceLocation where) : value(Val<T>(constant).value()), at(where) {}
 
 template <class T>
-Val<bool> Val<T>::compare(Op op, Val a, Arg<T> b) {
-  return Val<bool>(builder().emit(op, ir::kBool, {a.value(), b.value}, b.at));
+Val<bool> Val<T>::compare(Op op, Arg<T> a, Arg<T> b) {
+  return Val<bool>(builder().emit(op, ir::kBool, {a.value, b.value}, b.at));
 }
 inline Val<bool> operator&(Val<bool> a, Arg<bool> b) {
   return Val<bool>(builder().emit(Op::bit_and, ir::kBool, {a.value(), b.value}, b.at));

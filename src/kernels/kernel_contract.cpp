@@ -1,4 +1,5 @@
 #include "kernels/kernel_contract.h"
+#include "kernels/argmax.h"
 
 #include "kernels/copy_kv_rows.h"
 #include "kernels/embed.h"
@@ -12,8 +13,8 @@ namespace tattletale {
 
 std::span<const KernelContract* const> all_kernel_contracts() {
   static const KernelContract* const kAll[] = {
-      &kEmbedContract,          &kRmsNormContract,    &kLinearContract,    &kRopeAppendContract,
-      &kPagedAttentionContract, &kGatherRowsContract, &kCopyKvRowsContract};
+      &kArgmaxContract,     &kEmbedContract,          &kRmsNormContract,    &kLinearContract,
+      &kRopeAppendContract, &kPagedAttentionContract, &kGatherRowsContract, &kCopyKvRowsContract};
   return kAll;
 }
 

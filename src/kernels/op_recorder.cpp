@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/argmax.h"
 #include "kernels/copy_kv_rows.h"
 #include "kernels/gather_rows.h"
 
@@ -131,6 +132,15 @@ Result<void> OpRecorder::copy_kv_rows(const DeviceTensor& copies, uint32_t num_c
   params.head_dim = u32(kv.k.shape[3]);
   const DeviceTensor bindings[] = {copies, kv.k, kv.v};
   return record(kCopyKvRowsContract, CopyKvRowsComptime{kv.k.dtype}, params, bindings);
+}
+
+Result<void> OpRecorder::argmax(const DeviceTensor& x, const DeviceTensor& out) {
+  CHECK(out.dtype == DType::u32 && out.shape[0] == x.shape[0]);
+  ArgmaxParams params;
+  params.num_rows = u32(x.shape[0]);
+  params.dim = u32(x.shape[-1]);
+  const DeviceTensor bindings[] = {x, out};
+  return record(kArgmaxContract, ArgmaxComptime{}, params, bindings);
 }
 
 Result<void> OpRecorder::gather_rows(const DeviceTensor& rows, const DeviceTensor& x,

@@ -72,6 +72,7 @@ class OpRecorder {
                                const KvLayer& kv, float scale, uint32_t window, const DeviceTensor& out);
   /// copies [C] KvRowsCopy; `num_copies` of them count.
   Result<void> copy_kv_rows(const DeviceTensor& copies, uint32_t num_copies, const KvLayer& kv);
+  Result<void> argmax(const DeviceTensor& x, const DeviceTensor& out);
   Result<void> gather_rows(const DeviceTensor& rows, const DeviceTensor& x, const DeviceTensor& out);
 
  private:

@@ -31,7 +31,8 @@ std::vector<DeviceFactory> device_factories() {
 }
 
 std::map<std::string, std::vector<KernelCase> (*)()> case_table() {
-  return {{"embed", embed_cases},
+  return {{"argmax", argmax_cases},
+          {"embed", embed_cases},
           {"rms_norm", rms_norm_cases},
           {"linear", linear_cases},
           {"rope_append", rope_append_cases},

@@ -83,6 +83,7 @@ class CaseRandom {
 /// The sizes that catch a wrong tail.
 inline constexpr uint32_t kAwkwardSizes[] = {1, 17, 31, 33, 129};
 
+std::vector<KernelCase> argmax_cases();
 std::vector<KernelCase> embed_cases();
 std::vector<KernelCase> rms_norm_cases();
 std::vector<KernelCase> linear_cases();

@@ -23,7 +23,8 @@ ir::TargetInfo target(uint32_t subgroup_size, bool is_cpu) {
 }
 
 TEST(Portable, EveryCaseOfTheSuiteIsLegalOnEveryKindOfTarget) {
-  std::map<std::string, std::vector<KernelCase> (*)()> table = {{"embed", embed_cases},
+  std::map<std::string, std::vector<KernelCase> (*)()> table = {{"argmax", argmax_cases},
+                                                                {"embed", embed_cases},
                                                                 {"rms_norm", rms_norm_cases},
                                                                 {"linear", linear_cases},
                                                                 {"rope_append", rope_append_cases},

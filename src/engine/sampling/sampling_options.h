@@ -34,6 +34,12 @@ struct SamplingOptions {
   DryOptions dry;
   std::vector<std::pair<uint32_t, float>> logit_bias;  // added to the logits of these tokens; -inf forbids
 
+  /// Nothing but the largest logit decides.
+  bool takes_likeliest() const {
+    return temperature == 0.0f && repetition_penalty == 1.0f && presence_penalty == 0.0f &&
+           frequency_penalty == 0.0f && dry.multiplier == 0.0f && logit_bias.empty();
+  }
+
   /// Errors: invalid_argument naming the option, its value and its range.
   Result<void> validate() const;
 };
