@@ -10,7 +10,7 @@ namespace {
 
 using namespace lang;  // NOLINT: kernel bodies read like the language
 
-constexpr uint32_t kThreads = 1024;
+constexpr uint32_t kThreads = 256;  // drivers may refuse more of a kernel with many registers
 
 /// Bits of a float as an unsigned integer of the same order; NaN and minus infinity are the lowest, 0.
 Val<uint32_t> ordered(Val<uint32_t> bits) {
@@ -39,15 +39,14 @@ ir::Kernel trace(const ir::TargetInfo& target, const void*) {
   $for (row, workgroup_id(0), num_rows, num_workgroups(0)) {
     const Buffer from = x.at(row, dim * 4u);
     Var<uint32_t> best(0u), place(kNowhere);
-    $for (i, local_id(), dim, threads, 4u) {
+    $for (i, local_id(), dim, threads, 8u) {
       const Val<uint32_t> key = ordered(from.load<Storage::u32>(i));
       const Val<bool> is_better = key > best;  // places only grow: equals stay behind
       best = select(is_better, key, best);
       place = select(is_better, i, place);
     }
     const Val<uint32_t> subgroup_best = subgroup_max(best.get());
-    const Val<uint32_t> subgroup_place =
-        subgroup_min(select(best == subgroup_best, place.get(), kNowhere));
+    const Val<uint32_t> subgroup_place = subgroup_min(select(best == subgroup_best, place.get(), kNowhere));
     barrier();  // the last row's have been read
     $if (lane_id() == 0u) {
       keys.store(subgroup_id(), subgroup_best);

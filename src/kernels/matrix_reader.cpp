@@ -60,14 +60,13 @@ std::array<Val<float>, 8> MatrixReader::load8(Val<uint32_t> row, Val<uint32_t> c
 }
 
 Val<float> MatrixReader::load1(Val<uint32_t> row, Val<uint32_t> column) const {
-  const Buffer from = buffer_.at(row, columns_ * dtype_info(dtype_).block_bytes);
+  // Rows of an odd number of halves do not start on words, as bases must: the whole matrix is one array.
+  const Val<uint32_t> index = row * columns_ + column;
   switch (dtype_) {
-    case DType::f32: return from.load<Storage::f32>(column);
-    case DType::f16: return from.load<Storage::f16>(column);
-    case DType::bf16: return from.load<Storage::bf16>(column);
-    default: CHECK(!"a plain dtype");
+    case DType::f32: return buffer_.load<Storage::f32>(index);
+    case DType::f16: return buffer_.load<Storage::f16>(index);
+    default: CHECK(dtype_ == DType::bf16); return buffer_.load<Storage::bf16>(index);
   }
-  return 0.0f;
 }
 
 std::array<Val<float>, 8> MatrixReader::load8_plain(Val<uint32_t> row, Val<uint32_t> chunk) const {

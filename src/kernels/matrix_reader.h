@@ -20,7 +20,7 @@ class MatrixReader {
 
   /// Numbers 8 * chunk .. 8 * chunk + 7 of a row, as f32. columns: a multiple of 8.
   std::array<lang::Val<float>, 8> load8(lang::Val<uint32_t> row, lang::Val<uint32_t> chunk) const;
-  /// One number; plain dtypes only.
+  /// One number; plain dtypes and fewer than 2^32 numbers only.
   lang::Val<float> load1(lang::Val<uint32_t> row, lang::Val<uint32_t> column) const;
 
  private:

@@ -9,6 +9,7 @@
 
 #include "kernels/body_parts.h"
 #include "kernels/paged_attention.h"
+#include "kernels/paged_attention_bodies.h"
 
 namespace tattletale {
 namespace {
@@ -30,6 +31,10 @@ struct Params {
   uint32_t num_kv_heads = 0;
   uint32_t q_stride = 0;
   uint32_t window = 0;
+  float scale = 1.0f;
+};
+struct JoinParams {
+  uint32_t num_rows = 0;
   float scale = 1.0f;
 };
 struct JoinComptime {
@@ -106,9 +111,9 @@ class Body {
       barrier();
       $for (first, begin, end, tile_) {
         const Val<uint32_t> num_keys = min(end - first, tile_);
-        score(query, first, num_keys, scale);
+        score(query, first, num_keys);
         barrier();
-        soften(num_keys);
+        soften(num_keys, scale * kLog2E);
         barrier();
         add_values(query, first, num_keys);
         barrier();  // before the scores are overwritten
@@ -131,7 +136,7 @@ class Body {
 
   /// Each thread: one key against every head of the group. Several short sums round less than a long one and
   /// wait less for each other; f32 caches, which promise f32 accuracy, get the most.
-  void score(const Query& query, Val<uint32_t> first, Val<uint32_t> num_keys, Val<float> scale) {
+  void score(const Query& query, Val<uint32_t> first, Val<uint32_t> num_keys) {
     const uint32_t num_sums = c_.kv_dtype == DType::f32 ? 8 : 2;
     $if (tid_ < num_keys) {
       const Val<uint32_t> key = first + tid_;
@@ -152,15 +157,18 @@ class Body {
         }
       }
       for (uint32_t g = 0; g < group_; ++g) {
-        Val<float> dot = sums[g * num_sums];
-        for (uint32_t i = 1; i < num_sums; ++i) dot = dot + sums[g * num_sums + i];
-        scores_.store(g * tile_ + tid_, dot * scale * kLog2E);
+        std::vector<Val<float>> parts(sums.begin() + g * num_sums, sums.begin() + (g + 1) * num_sums);
+        for (size_t half = num_sums / 2; half > 0; half /= 2) {
+          for (size_t i = 0; i < half; ++i) parts[i] = parts[i] + parts[i + half];
+        }
+        scores_.store(g * tile_ + tid_, parts[0]);
       }
     }
   }
 
-  /// Scores to unnormalised probabilities; a subgroup takes a head.
-  void soften(Val<uint32_t> num_keys) {
+  /// Scores to unnormalised probabilities exp2((score - highest) * factor); a subgroup takes a head. Scores
+  /// are scaled only after the subtraction, which is exact where it matters.
+  void soften(Val<uint32_t> num_keys, Val<float> factor) {
     $for (g, subgroup_id(), group_, num_subgroups_) {
       Var<float> most(kLowest);
       $for (i, lane_id(), num_keys, subgroup_size_) {
@@ -176,16 +184,16 @@ class Body {
       const Val<float> now = max(before, subgroup_max(most.get()));
       Var<float> sum(0.0f);
       $for (i, lane_id(), num_keys, subgroup_size_) {
-        const Val<float> p = exp2(scores_.load(g * tile_ + i) - now);
+        const Val<float> p = exp2((scores_.load(g * tile_ + i) - now) * factor);
         scores_.store(g * tile_ + i, p);
         sum += p;
       }
       const Val<float> all = subgroup_add(sum.get());
-      const Val<float> factor = exp2(before - now);
+      const Val<float> fade = exp2((before - now) * factor);
       $if (lane_id() == 0u) {
         highest_.store(g, now);
-        total_.store(g, old_total * factor + all);
-        decay_.store(g, factor);
+        total_.store(g, old_total * fade + all);
+        decay_.store(g, fade);
       }
     }
   }
@@ -293,13 +301,14 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
   return Body(target, *static_cast<const Comptime*>(comptime)).trace();
 }
 
-/// out[row, :] = sum_s exp2(m_s - M) sums_s / sum_s exp2(m_s - M) total_s; a workgroup a row.
+/// out[row, :] = sum_s w_s sums_s / sum_s w_s total_s with w_s = exp((m_s - M) * scale); a workgroup a row.
 ir::Kernel trace_join(const ir::TargetInfo& target, const void* comptime) {
   const auto& c = *static_cast<const JoinComptime*>(comptime);
   const uint32_t threads = preferred_threads(target, 128);
   KernelScope k("paged_attention_join", threads, target);
   const Buffer parts = k.input("parts"), out = k.output("out");
-  const Val<uint32_t> num_rows = k.param<uint32_t>("num_rows", 0);
+  const Val<uint32_t> num_rows = TT_PARAM(k, JoinParams, num_rows);
+  const Val<float> factor = TT_PARAM(k, JoinParams, scale) * kLog2E;
   const uint32_t width = c.head_dim + 2;
   $for (row, workgroup_id(0), num_rows, num_workgroups(0)) {
     const Buffer from = parts.at(row, c.num_splits * width * 4u);
@@ -311,7 +320,7 @@ ir::Kernel trace_join(const ir::TargetInfo& target, const void* comptime) {
     $for (d, local_id(), c.head_dim, threads) {
       Var<float> sum(0.0f), total(0.0f);
       $for (s, 0u, c.num_splits, 1u, 8u) {
-        const Val<float> weight = exp2(from.load<Storage::f32>(s * width + c.head_dim) - highest);
+        const Val<float> weight = exp2((from.load<Storage::f32>(s * width + c.head_dim) - highest) * factor);
         sum = fma(weight, from.load<Storage::f32>(s * width + d), sum);
         total = fma(weight, from.load<Storage::f32>(s * width + (c.head_dim + 1)), total);
       }
@@ -357,6 +366,13 @@ Result<LaunchPlan> plan_paged_attention(const LaunchRequest& request) {
              .page_shift = static_cast<uint8_t>(std::countr_zero(p.page_tokens)),
              .one_token_each = p.num_tokens == p.num_sequences,
              .head_dim = static_cast<uint16_t>(p.head_dim)};
+  if (c.one_token_each == 0) {
+    if (std::optional<Stage> stage = attention_matrix_stage(request)) {
+      LaunchPlan plan;
+      plan.stages.push_back(std::move(*stage));
+      return plan;
+    }
+  }
   c.group = static_cast<uint8_t>(group_for(request.target, p.num_q_heads / p.num_kv_heads, p.head_dim));
   c.num_splits = static_cast<uint8_t>(c.one_token_each != 0 ? splits_for(request.target) : 1);
   const uint32_t rows = p.num_tokens * p.num_q_heads;
@@ -381,7 +397,7 @@ Result<LaunchPlan> plan_paged_attention(const LaunchRequest& request) {
   plan.stages.push_back(std::move(stage));
   Stage join{.body = &kJoin};
   join.comptime.set(JoinComptime{c.num_splits, p.head_dim});
-  join.params.set(rows);
+  join.params.set(JoinParams{rows, p.scale});
   join.workgroups = {std::min(rows, kMaxWorkgroups), 1, 1};
   join.bindings = {parts, StageBinding::launch(5)};
   plan.stages.push_back(std::move(join));

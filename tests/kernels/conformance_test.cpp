@@ -6,8 +6,10 @@
 
 #include "backends/cpu/cpu_device.h"
 #include "capi/open_device.h"
+#include "compiler/interpreter_device.h"
 #include "kernels/kernel_case.h"
 #include "kernels/kernel_runner.h"
+#include "kernels/portable_device.h"
 
 namespace tattletale::testing {
 namespace {
@@ -21,6 +23,17 @@ std::vector<DeviceFactory> device_factories() {
   std::vector<DeviceFactory> all = {{"cpu_1_thread", [] { return open_cpu_device(1); }},
                                     {"cpu_2_threads", [] { return open_cpu_device(2); }},
                                     {"cpu_3_threads", [] { return open_cpu_device(3); }}};
+  // The interpreter checks every access, race and barrier; with fragments it runs the bodies for matrix
+  // units, which no software driver has.
+  for (const uint32_t subgroup_size : {1u, 4u, 32u}) {
+    all.push_back({"interpreter_" + std::to_string(subgroup_size),
+                   [subgroup_size]() -> Result<std::unique_ptr<Device>> {
+                     ir::TargetInfo target = compiler::interpreter_target(subgroup_size);
+                     target.max_shared_bytes = 227 << 10;
+                     return make_portable_device(compiler::open_interpreter_device(target),
+                                                 {.use_disk_cache = false});
+                   }});
+  }
   for (const DeviceListing& listed : list_devices()) {
     if (listed.backend == "cpu") continue;
     std::string name = listed.device;
