@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint32_t kDefaultPageTokens = 64;
 constexpr uint32_t kDefaultStepTokens = 512;
+constexpr uint32_t kDefaultAcceleratorStepTokens = 2048;  // enough to fill a large card
 
 Result<DType> kv_dtype_of(std::string_view name) {
   const std::optional<DType> dtype = dtype_from_name(name);
@@ -33,7 +34,9 @@ Result<EngineOptions> engine_options(const tt_model_options& options, const Deco
   EngineOptions result;
   TT_ASSIGN(result.kv_dtype, kv_dtype_of(options.kv_dtype == nullptr ? "f16" : options.kv_dtype));
   result.page_tokens = options.page_tokens == 0 ? kDefaultPageTokens : options.page_tokens;
-  result.step_tokens = options.step_tokens == 0 ? kDefaultStepTokens : options.step_tokens;
+  result.step_tokens = options.step_tokens;
+  if (result.step_tokens == 0)
+    result.step_tokens = caps.backend == "cpu" ? kDefaultStepTokens : kDefaultAcceleratorStepTokens;
   const bool power_of_two = (result.page_tokens & (result.page_tokens - 1)) == 0;
   if (result.page_tokens < 16 || result.page_tokens > 256 || !power_of_two) {
     return make_error(ErrorKind::invalid_argument, "page_tokens",

@@ -8,7 +8,8 @@
 namespace tattletale {
 namespace {
 
-constexpr uint32_t kMaxCopies = 256;  // of one launch
+constexpr uint32_t kMaxCopies = 256;       // of one launch
+constexpr uint64_t kTableAlignment = 256;  // of a binding's offset, where it is largest
 
 }  // namespace
 
@@ -45,13 +46,26 @@ Result<void> Runner::create_tables() {
     DType dtype;
     int64_t elements;
   };
-  const Wanted all[] = {
+  // A batch's tables share a buffer, so that one write brings them all; the page table, of which a step needs
+  // the least, is the last.
+  const Wanted batch[] = {
       {&tables_.token_ids, DType::u32, tokens},
       {&tables_.positions, DType::u32, tokens},
       {&tables_.kv_slots, DType::u64, tokens},
       {&tables_.sequences, DType::u32, sequences * 4},
-      {&tables_.page_table, DType::u32, sequences * static_cast<int64_t>(context_pages)},
       {&logit_rows_, DType::u32, options_.max_logit_rows},
+      {&tables_.page_table, DType::u32, sequences * static_cast<int64_t>(context_pages)},
+  };
+  uint64_t end = 0;
+  for (const Wanted& wanted : batch) {
+    const Shape shape{wanted.elements};
+    const uint64_t bytes = *shape.num_bytes(wanted.dtype);
+    *wanted.tensor = DeviceTensor{wanted.dtype, shape, {BufferId::none, end, bytes}};
+    end += (bytes + kTableAlignment - 1) / kTableAlignment * kTableAlignment;
+  }
+  TT_ASSIGN(const BufferId tables, device_.create_buffer(end, "batch tables"));
+  for (const Wanted& wanted : batch) wanted.tensor->slice.buffer = tables;
+  const Wanted all[] = {
       {&copies_, DType::u32, kMaxCopies * 4},
       {&device_choices_, DType::u32, options_.max_logit_rows},
   };
@@ -67,9 +81,7 @@ Result<void> Runner::create_tables() {
 Runner::~Runner() {
   for (const auto& [shape, list] : recorded_) device_.destroy_list(list);
   decoder_.destroy_workspace(workspace_);
-  for (const DeviceTensor* tensor :
-       {&tables_.token_ids, &tables_.positions, &tables_.kv_slots, &tables_.sequences, &tables_.page_table,
-        &logit_rows_, &copies_, &device_choices_}) {
+  for (const DeviceTensor* tensor : {&tables_.token_ids, &copies_, &device_choices_}) {
     if (tensor->present()) device_.destroy_buffer(tensor->slice.buffer);
   }
 }
@@ -124,15 +136,7 @@ void Runner::fill_tables(std::span<const BatchPart> parts) {
 Result<void> Runner::run(std::span<const BatchPart> parts, Outcome outcome) {
   CHECK(outcome == Outcome::logits || can_choose_);
   fill_tables(parts);
-  const auto upload = [&](const DeviceTensor& tensor, const auto& values) {
-    return device_.write(tensor.slice.buffer, 0, std::as_bytes(std::span(values)));
-  };
-  TT_TRY(upload(tables_.token_ids, token_ids_));
-  TT_TRY(upload(tables_.positions, positions_));
-  TT_TRY(upload(tables_.kv_slots, kv_slots_));
-  TT_TRY(upload(tables_.sequences, sequences_));
-  TT_TRY(upload(tables_.page_table, page_table_));
-  TT_TRY(upload(logit_rows_, rows_));
+  TT_TRY(upload_tables());
   TT_ASSIGN(Submission submission,
             submit(static_cast<uint32_t>(token_ids_.size()), static_cast<uint32_t>(sequences_.size()),
                    static_cast<uint32_t>(rows_.size()), outcome));
@@ -147,6 +151,25 @@ Result<void> Runner::run(std::span<const BatchPart> parts, Outcome outcome) {
     TT_ASSIGN(submission, device_.read({workspace_.logits.slice.buffer, 0, out.size()}, out));
   }
   return device_.wait(submission);
+}
+
+Result<void> Runner::upload_tables() {
+  const auto place = [&](const DeviceTensor& tensor, const auto& values) {
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(values));
+    CHECK(bytes.size() <= tensor.slice.size_bytes);
+    const uint64_t end = tensor.slice.offset_bytes + bytes.size();
+    if (staged_tables_.size() < end) staged_tables_.resize(end);
+    std::copy(bytes.begin(), bytes.end(),
+              staged_tables_.begin() + static_cast<ptrdiff_t>(tensor.slice.offset_bytes));
+    return end;
+  };
+  place(tables_.token_ids, token_ids_);
+  place(tables_.positions, positions_);
+  place(tables_.kv_slots, kv_slots_);
+  place(tables_.sequences, sequences_);
+  place(logit_rows_, rows_);
+  const uint64_t end = place(tables_.page_table, page_table_);
+  return device_.write(tables_.token_ids.slice.buffer, 0, std::span(staged_tables_).first(end));
 }
 
 /// What changes between steps of one shape travels in buffers, so decode steps are recorded once and

@@ -72,6 +72,7 @@ class Runner {
   Result<void> create_tables();
   Result<bool> has_kernel(const KernelContract& contract, std::span<const std::byte> comptime);
   void fill_tables(std::span<const BatchPart> parts);
+  Result<void> upload_tables();
   Result<Submission> submit(uint32_t num_tokens, uint32_t num_sequences, uint32_t num_rows, Outcome outcome);
 
   Device& device_;
@@ -95,6 +96,7 @@ class Runner {
   std::vector<uint32_t> token_ids_, positions_, page_table_, rows_;
   std::vector<uint64_t> kv_slots_;
   std::vector<BatchSequence> sequences_;
+  std::vector<std::byte> staged_tables_;  // as they lie in the device's buffer
 };
 
 }  // namespace tattletale
