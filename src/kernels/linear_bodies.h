@@ -46,13 +46,14 @@ struct LinearTileParams {
 inline constexpr uint32_t kLinearTileDim = 64;
 extern const KernelBody kLinearTile;
 
-/// linear_matrix.cpp: many rows of x on matrix units. Bindings: x as 16-bit rows (kRoundRows), y, one 16-bit
-/// matrix (two when gated), the biases that are there. in_dim: a multiple of depth. Grid: (row tiles, column
-/// tiles).
+/// linear_matrix.cpp: many rows of x on matrix units. Bindings: x as 16-bit rows (kRoundRows), y, the 16-bit
+/// matrices, the biases that are there. in_dim: a multiple of depth. Grid: (row tiles, column tiles of each
+/// matrix in turn; gated, of both at once).
 struct LinearMatrixComptime {
+  uint8_t num_weights = 1;
   LinearEpilogue epilogue = LinearEpilogue::store;
   DType element = DType::bf16;  // f16 or bf16
-  uint8_t has_bias[2] = {0, 0};
+  uint8_t has_bias[3] = {0, 0, 0};
   uint8_t subgroups_m = 2, subgroups_n = 4;  // how the tile is shared out
   uint8_t depth = 64;                        // of a stage along in_dim
   uint8_t stages = 3;

@@ -35,10 +35,11 @@ class Body {
         k_("linear_matrix", threads_, target) {}
 
   ir::Kernel trace() {
-    for (uint32_t m = 0; m < num_matrices(); ++m) weights_.push_back(k_.input("weight" + std::to_string(m)));
-    for (uint32_t m = 0; m < num_matrices(); ++m) {
+    for (uint32_t m = 0; m < c_.num_weights; ++m) weights_.push_back(k_.input("weight" + std::to_string(m)));
+    for (uint32_t m = 0; m < c_.num_weights; ++m) {
       if (c_.has_bias[m] != 0) bias_[m].emplace(k_.input("bias" + std::to_string(m)));
     }
+    find_matrix();
     find_rows();
     const Val<uint32_t> num_steps = in_dim_ / depth_;
     for (uint32_t i = 0; i < frags_m_ * frags_n_; ++i) sums_.emplace_back(Fragment::fill(0.0f));
@@ -72,11 +73,29 @@ class Body {
   }
 
  private:
+  /// Matrices that a tile takes rows of.
   uint32_t num_matrices() const { return gated_ ? 2 : 1; }
   /// Columns of y a workgroup writes: gated, half of the tile's rows are the second matrix's.
   uint32_t columns() const { return tile_n_ / num_matrices(); }
   uint32_t row_words() const { return depth_ / 2; }
   uint32_t stage_elements() const { return (tile_m_ + tile_n_) * pitch_; }
+
+  /// Which matrix the workgroup's column tile is in, and where.
+  void find_matrix() {
+    Val<uint32_t> tile = workgroup_id(1);
+    for (uint32_t m = 0; !gated_ && m + 1 < c_.num_weights; ++m) {
+      const Val<uint32_t> tiles = (out_dim(m) + (columns() - 1)) / columns();
+      const Val<bool> behind = (matrix_ == m) & (tile >= tiles);
+      matrix_ = select(behind, Val<uint32_t>(m + 1), matrix_);
+      tile = select(behind, tile - tiles, tile);
+      y_column_ = select(behind, y_column_ + out_dim(m), y_column_);
+      out_dim_ = select(behind, out_dim(m + 1), out_dim_);
+    }
+    first_n_ = tile * columns();
+  }
+  Val<uint32_t> out_dim(uint32_t m) {
+    return k_.param<uint32_t>("out_dim" + std::to_string(m), offsetof(LinearParams, out_dim) / 4 + m);
+  }
 
   /// The rows whose 16-byte pieces this thread copies; rows past the end repeat the last one and are not
   /// written.
@@ -85,7 +104,7 @@ class Body {
     for (uint32_t i = 0; i * threads_ < tile_m_ * pieces; ++i) {
       const Val<uint32_t> row = (tid_ + i * threads_) / pieces;
       const Val<uint32_t> t = min(first_t_ + row, num_rows_ - 1u);
-      copies_.push_back({x_.at(t, in_dim_ * 2u), piece_target(0, i)});
+      x_copies_.push_back({x_.at(t, in_dim_ * 2u), piece_target(0, i)});
     }
     for (uint32_t i = 0; i * threads_ < tile_n_ * pieces; ++i) {
       // Whole copies belong to one matrix: half a tile is a multiple of what the threads copy at once.
@@ -93,7 +112,7 @@ class Body {
       const uint32_t matrix = gated_ && first_row >= columns() ? 1 : 0;
       const Val<uint32_t> row = (tid_ + i * threads_) / pieces - matrix * columns();
       const Val<uint32_t> n = min(first_n_ + row, out_dim_ - 1u);
-      copies_.push_back({weights_[matrix].at(n, in_dim_ * 2u), piece_target(tile_m_, i)});
+      weight_copies_.push_back({weights_[matrix].at(n, in_dim_ * 2u), piece_target(tile_m_, i)});
     }
   }
   Val<uint32_t> piece_target(uint32_t first_row, uint32_t i) const {
@@ -104,7 +123,18 @@ class Body {
   void copy_step(Val<uint32_t> step, Val<uint32_t> slot) {
     const Val<uint32_t> from = step * row_words() + (tid_ % (depth_ / 8)) * 4u;
     const Val<uint32_t> to = slot * (stage_elements() / 2);
-    for (const Copy& copy : copies_) copy_async(ring_, to + copy.target, copy.row, from);
+    for (const Copy& copy : x_copies_) copy_async(ring_, to + copy.target, copy.row, from);
+    if (gated_ || c_.num_weights == 1) {
+      for (const Copy& copy : weight_copies_) copy_async(ring_, to + copy.target, copy.row, from);
+      return;
+    }
+    for (uint32_t m = 0; m < c_.num_weights; ++m) {
+      $if (matrix_ == m) {
+        for (const Copy& copy : weight_copies_) {
+          copy_async(ring_, to + copy.target, Buffer(weights_[m].binding(), copy.row.base()), from);
+        }
+      }
+    }
   }
 
   void multiply(Val<uint32_t> slot) {
@@ -136,8 +166,18 @@ class Body {
     return subgroup_n() * (each * kFragment) + (matrix * columns() + j % each * kFragment);
   }
 
+  /// The sum with its bias; `matrix` counts a tile's own matrices.
   Val<float> finished(Val<float> sum, uint32_t matrix, Val<uint32_t> n) const {
-    return bias_[matrix] ? sum + bias_[matrix]->load<Storage::f32>(n) : sum;
+    if (gated_ || c_.num_weights == 1)
+      return bias_[matrix] ? sum + bias_[matrix]->load<Storage::f32>(n) : sum;
+    Var<float> out(sum);
+    for (uint32_t m = 0; m < c_.num_weights; ++m) {
+      if (!bias_[m]) continue;
+      $if (matrix_ == m) {
+        out = sum + bias_[m]->load<Storage::f32>(n);
+      }
+    }
+    return out;
   }
   void write(Val<uint32_t> t, Val<uint32_t> n, const std::array<Val<float>, 2>& total) const {
     const Buffer to = y_.at(t, y_stride_ * 4u);
@@ -217,16 +257,15 @@ class Body {
   KernelScope k_;
   Buffer x_ = k_.input("x"), y_ = k_.output("y");
   std::vector<Buffer> weights_;
-  std::optional<Buffer> bias_[2];
-  Val<uint32_t> num_rows_ = TT_PARAM(k_, LinearTileParams, num_rows);
-  Val<uint32_t> in_dim_ = TT_PARAM(k_, LinearTileParams, in_dim);
-  Val<uint32_t> out_dim_ = TT_PARAM(k_, LinearTileParams, out_dim);
-  Val<uint32_t> y_stride_ = TT_PARAM(k_, LinearTileParams, y_stride);
-  Val<uint32_t> y_column_ = TT_PARAM(k_, LinearTileParams, y_column);
+  std::optional<Buffer> bias_[3];
+  Val<uint32_t> num_rows_ = TT_PARAM(k_, LinearParams, num_rows);
+  Val<uint32_t> in_dim_ = TT_PARAM(k_, LinearParams, in_dim);
+  Val<uint32_t> y_stride_ = TT_PARAM(k_, LinearParams, y_stride);
+  Val<uint32_t> matrix_ = 0u, out_dim_ = out_dim(0), y_column_ = 0u;  // of the workgroup's tile
   Val<uint32_t> tid_ = local_id(), subgroup_ = subgroup_id();
-  Val<uint32_t> first_t_ = workgroup_id(0) * tile_m_, first_n_ = workgroup_id(1) * columns();
+  Val<uint32_t> first_t_ = workgroup_id(0) * tile_m_, first_n_ = 0u;
   Shared<uint32_t> ring_{"ring", c_.stages* stage_elements() / 2};
-  std::vector<Copy> copies_;
+  std::vector<Copy> x_copies_, weight_copies_;
   std::vector<FragmentVar> sums_;  // [frags_m][frags_n]
 };
 

@@ -107,7 +107,7 @@ std::optional<LinearMatrixComptime> matrix_tile(const Launch& l) {
   }
   const ir::FragmentTier tier = *element == DType::f16 ? target.f16_fragments : target.bf16_fragments;
   if (tier == ir::FragmentTier::none || target.subgroup_size != 32) return std::nullopt;
-  LinearMatrixComptime c{.epilogue = l.c.epilogue, .element = *element};
+  LinearMatrixComptime c{.num_weights = l.c.num_weights, .epilogue = l.c.epilogue, .element = *element};
   const auto bytes = [&] { return c.stages * (c.tile_m + c.tile_n) * (c.depth + 8u) * 2u; };
   if (l.p.num_rows <= 64) c.tile_m = 64, c.subgroups_m = 1, c.tile_n = 128;
   if (l.p.in_dim % c.depth != 0 || bytes() > target.max_shared_bytes) c.depth = 32;
@@ -116,7 +116,7 @@ std::optional<LinearMatrixComptime> matrix_tile(const Launch& l) {
   return c;
 }
 
-/// x rounded to 16 bits, packed weights written out, and a product for every matrix (both when gated).
+/// x rounded to 16 bits, packed weights written out, and one product of them all.
 LaunchPlan matrix_plan(const Launch& l, LinearMatrixComptime c) {
   const ir::TargetInfo& target = l.request.target;
   LaunchPlan plan;
@@ -141,29 +141,22 @@ LaunchPlan matrix_plan(const Launch& l, LinearMatrixComptime c) {
     plan.stages.push_back(std::move(dequantize));
     return out;
   };
+  Stage product{.body = &kLinearMatrix};
+  product.bindings = {x, StageBinding::launch(1)};
   const uint32_t each = is_gated(c.epilogue) ? 2 : 1;
-  uint32_t y_column = 0;
-  for (uint32_t i = 0; i < l.c.num_weights; i += each) {
-    Stage product{.body = &kLinearMatrix};
-    product.bindings = {x, StageBinding::launch(1)};
-    for (uint32_t m = 0; m < each; ++m) {
-      product.bindings.push_back(weight(i + m));
-      c.has_bias[m] = l.has_bias(i + m);
-    }
-    for (uint32_t m = 0; m < each; ++m) {
-      if (c.has_bias[m] != 0) product.bindings.push_back(StageBinding::launch(5 + i + m));
-    }
-    product.comptime.set(c);
-    product.params.set(LinearTileParams{.num_rows = l.p.num_rows,
-                                        .in_dim = l.p.in_dim,
-                                        .out_dim = l.p.out_dim[i],
-                                        .x_stride = l.p.x_stride,
-                                        .y_stride = l.p.y_stride,
-                                        .y_column = y_column});
-    product.workgroups = {div_up(l.p.num_rows, c.tile_m), div_up(l.p.out_dim[i], c.tile_n / each), 1};
-    plan.stages.push_back(std::move(product));
-    y_column += l.p.out_dim[i];
+  uint32_t column_tiles = 0;
+  for (uint32_t i = 0; i < c.num_weights; ++i) {
+    product.bindings.push_back(weight(i));
+    c.has_bias[i] = l.has_bias(i);
+    if (i % each == 0) column_tiles += div_up(l.p.out_dim[i], c.tile_n / each);
   }
+  for (uint32_t i = 0; i < c.num_weights; ++i) {
+    if (c.has_bias[i] != 0) product.bindings.push_back(StageBinding::launch(5 + i));
+  }
+  product.comptime.set(c);
+  product.params.set(l.p);
+  product.workgroups = {div_up(l.p.num_rows, c.tile_m), column_tiles, 1};
+  plan.stages.push_back(std::move(product));
   return plan;
 }
 
