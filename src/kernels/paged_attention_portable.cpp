@@ -80,6 +80,7 @@ class Body {
         pairs_(dim_ / 2),
         key_parts_(std::max(threads_ / pairs_, 1u)),
         pairs_each_(div_up(pairs_, threads_)),
+        in_flight_(target.is_cpu ? 2 : 8),
         k_("paged_attention", threads_, target) {}
 
   ir::Kernel trace() {
@@ -144,7 +145,7 @@ class Body {
       const Val<uint32_t> row = place_in_page(key) * (dim_ / 8u);
       std::vector<Var<float>> sums;  // [group][num_sums]
       for (uint32_t i = 0; i < group_ * num_sums; ++i) sums.emplace_back(0.0f);
-      $for (chunk, 0u, dim_ / 8u, 1u, 4u) {
+      $for (chunk, 0u, dim_ / 8u, 1u, in_flight_) {
         const std::array<Val<float>, 8> x = load_chunk(rows, c_.kv_dtype, row + chunk);
         for (uint32_t g = 0; g < group_; ++g) {
           for (uint32_t half = 0; half < 2; ++half) {
@@ -208,7 +209,7 @@ class Body {
       }
     }
     $if (part_ < key_parts_) {
-      $for (i, part_, num_keys, key_parts_, 4u) {
+      $for (i, part_, num_keys, key_parts_, 2 * in_flight_) {
         const Buffer rows = page_of(v_pages_, query, first + i);
         const Val<uint32_t> row = place_in_page(first + i) * pairs_;
         std::vector<Val<float>> p;
@@ -281,6 +282,7 @@ class Body {
   Comptime c_;
   uint32_t threads_, num_subgroups_, subgroup_size_, dim_, group_, tile_;
   uint32_t pairs_, key_parts_, pairs_each_;  // head_dim / 2; threads that share a pair; pairs of one thread
+  uint32_t in_flight_;                       // loads that a thread starts before it waits
   KernelScope k_;
   Buffer q_ = k_.input("q"), k_pages_ = k_.input("k_pages"), v_pages_ = k_.input("v_pages");
   Buffer sequences_ = k_.input("sequences"), page_table_ = k_.input("page_table"), out_ = k_.output("out");
@@ -319,7 +321,7 @@ ir::Kernel trace_join(const ir::TargetInfo& target, const void* comptime) {
     const Val<float> highest = most;
     $for (d, local_id(), c.head_dim, threads) {
       Var<float> sum(0.0f), total(0.0f);
-      $for (s, 0u, c.num_splits, 1u, 8u) {
+      $for (s, 0u, c.num_splits, 1u, c.num_splits) {
         const Val<float> weight = exp2((from.load<Storage::f32>(s * width + c.head_dim) - highest) * factor);
         sum = fma(weight, from.load<Storage::f32>(s * width + d), sum);
         total = fma(weight, from.load<Storage::f32>(s * width + (c.head_dim + 1)), total);

@@ -20,7 +20,7 @@ struct Comptime {
   uint8_t norm = 0;        // q and k heads are normed
   uint8_t page_shift = 0;  // log2 of page_tokens
 };
-constexpr uint32_t kThreads = 64;
+constexpr uint32_t kThreads = 32;  // a head is little work, and one subgroup needs no sums between subgroups
 
 struct Rotation {
   Val<float> cosine, sine;
@@ -129,32 +129,13 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
     barrier();
 
     const Val<uint32_t> position = positions.load<Storage::u32>(t);
-    // The finished number d of the head.
-    const auto rotated = [&](Val<uint32_t> d) {
-      Var<float> out(head.load(d));
-      $if (!is_v & (d < 2u * half)) {
-        if (c.layout == RopeLayout::half) {
-          const Val<bool> is_first = d < half;
-          const Val<uint32_t> i = select(is_first, d, d - half);
-          const Rotation r = rotation(position, inv_freq.load<Storage::f32>(i), factor);
-          const Val<float> other = head.load(select(is_first, d + half, d - half));
-          out = fma(out, r.cosine, other * select(is_first, neg(r.sine), r.sine));
-        } else {
-          const Rotation r = rotation(position, inv_freq.load<Storage::f32>(d >> 1u), factor);
-          const Val<bool> is_first = (d & 1u) == 0u;
-          const Val<float> other = head.load(d ^ 1u);
-          out = fma(out, r.cosine, other * select(is_first, neg(r.sine), r.sine));
-        }
-      }
-      return out.get();
-    };
     const Val<uint32_t> slot_low = slots.load<Storage::u32>(2u * t);
     const Val<uint32_t> slot_high = slots.load<Storage::u32>(2u * t + 1u);
     const Val<uint32_t> page = funnel_shr(slot_high, slot_low, Val<uint32_t>(uint32_t{c.page_shift}));
     const Val<uint32_t> offset = slot_low & ((1u << c.page_shift) - 1u);
     const uint32_t head_bytes = dim * dtype_info(c.kv_dtype).block_bytes;
-    $for (pair, local_id(), dim / 2u, threads) {
-      const Val<float> a = rotated(pair * 2u), b = rotated(pair * 2u + 1u);
+    // Numbers 2 * pair and 2 * pair + 1 of the head, finished.
+    const auto write = [&](Val<uint32_t> pair, Val<float> a, Val<float> b) {
       $if (is_q) {
         row.store(first + pair * 2u, a);
         row.store(first + pair * 2u + 1u, b);
@@ -171,6 +152,30 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
           store_pair(k_pages.at(page_head, page_bytes), c.kv_dtype, place, a, b);
         }
       }
+    };
+    const auto rotation_of = [&](Val<uint32_t> i) {
+      return rotation(position, inv_freq.load<Storage::f32>(i), factor);
+    };
+    const Val<uint32_t> rotated_pairs = select(is_v, Val<uint32_t>(0u), half);
+    if (c.layout == RopeLayout::half) {
+      // Two angles make two pairs: the first halves and the second halves.
+      $for (quad, local_id(), rotated_pairs >> 1u, threads) {
+        const Val<uint32_t> i = quad * 2u;
+        const Rotation r0 = rotation_of(i), r1 = rotation_of(i + 1u);
+        const Val<float> x0 = head.load(i), x1 = head.load(i + 1u);
+        const Val<float> y0 = head.load(i + half), y1 = head.load(i + (half + 1u));
+        write(quad, fma(x0, r0.cosine, neg(y0 * r0.sine)), fma(x1, r1.cosine, neg(y1 * r1.sine)));
+        write(quad + half / 2u, fma(y0, r0.cosine, x0 * r0.sine), fma(y1, r1.cosine, x1 * r1.sine));
+      }
+    } else {
+      $for (pair, local_id(), rotated_pairs, threads) {
+        const Rotation r = rotation_of(pair);
+        const Val<float> x = head.load(pair * 2u), y = head.load(pair * 2u + 1u);
+        write(pair, fma(x, r.cosine, neg(y * r.sine)), fma(y, r.cosine, x * r.sine));
+      }
+    }
+    $for (pair, rotated_pairs + local_id(), dim / 2u, threads) {
+      write(pair, head.load(pair * 2u), head.load(pair * 2u + 1u));
     }
     barrier();  // before the head is overwritten
   }
@@ -186,13 +191,15 @@ Result<LaunchPlan> plan_rope_append(const LaunchRequest& request) {
   const auto& p = *static_cast<const RopeAppendParams*>(request.params);
   constexpr uint32_t kMaxHeadDim = 512;
   const bool fits = p.head_dim % 2 == 0 && p.head_dim <= kMaxHeadDim && std::has_single_bit(p.page_tokens) &&
-                    request.present(1) == request.present(2);
+                    request.present(1) == request.present(2) &&
+                    (contract.layout != RopeLayout::half || p.rotary_dim % 4 == 0);
   if (!fits) {
-    return make_error(ErrorKind::unsupported, "rope_append",
-                      "heads of " + std::to_string(p.head_dim) + " in rows of " +
-                          std::to_string(p.qkv_stride) + " and pages of " + std::to_string(p.page_tokens) +
-                          " tokens; accelerators take even heads up to 512, pages of a power "
-                          "of two, and norms of both q and k or of neither");
+    return make_error(
+        ErrorKind::unsupported, "rope_append",
+        "heads of " + std::to_string(p.head_dim) + " in rows of " + std::to_string(p.qkv_stride) +
+            " and pages of " + std::to_string(p.page_tokens) +
+            " tokens; accelerators take even heads up to 512, pages of a power "
+            "of two, halves of rotated numbers that are even, and norms of both q and k or of neither");
   }
   Comptime c{.layout = contract.layout,
              .kv_dtype = contract.kv_dtype,

@@ -220,8 +220,10 @@ std::optional<ProgramResources> parse_resources(std::string_view log) {
   const auto registers = number_before(line, " registers");
   const auto stack = number_before(log, " bytes stack frame");
   const auto spills = number_before(log, " bytes spill stores");
-  if (!registers || !stack || !spills) return std::nullopt;
-  return ProgramResources{*registers, *spills, *stack, number_before(line, " bytes smem").value_or(0)};
+  if (!registers) return std::nullopt;
+  // Some versions leave out the line of a frame that is empty.
+  return ProgramResources{*registers, spills.value_or(0), stack.value_or(0),
+                          number_before(line, " bytes smem").value_or(0)};
 }
 
 Result<std::shared_ptr<const Nvrtc>> Nvrtc::load(int max_major) {
