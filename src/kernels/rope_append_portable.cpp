@@ -1,6 +1,6 @@
-// rope_append on accelerators: a workgroup for each head of each token. The head lies in workgroup memory
-// while it is normed and rotated; every thread then finishes pairs of neighbouring numbers, one stored word
-// of a 16-bit cache.
+// rope_append on accelerators: a team of threads for each head of each token. The head lies in workgroup
+// memory while it is normed and rotated; every thread then finishes pairs of neighbouring numbers, one stored
+// word of a 16-bit cache.
 #include <algorithm>
 #include <bit>
 
@@ -20,7 +20,18 @@ struct Comptime {
   uint8_t norm = 0;        // q and k heads are normed
   uint8_t page_shift = 0;  // log2 of page_tokens
 };
-constexpr uint32_t kThreads = 32;  // a head is little work, and one subgroup needs no sums between subgroups
+
+/// How a workgroup is shared out: `heads` heads of one token, `threads` threads each. Where subgroups are
+/// wide enough a head is one subgroup's, for a workgroup a head would be too many workgroups to start.
+struct Teams {
+  uint32_t heads;
+  uint32_t threads;
+};
+Teams teams_of(const ir::TargetInfo& target) {
+  constexpr uint32_t kLeastSubgroup = 8, kThreads = 32, kHeads = 4;
+  if (target.subgroup_size < kLeastSubgroup) return {1, preferred_threads(target, kThreads)};
+  return {target.is_cpu ? 1 : kHeads, target.subgroup_size};
+}
 
 struct Rotation {
   Val<float> cosine, sine;
@@ -70,9 +81,10 @@ Rotation rotation(Val<uint32_t> position, Val<float> inv_freq, Val<float> factor
 
 ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
   const auto& c = *static_cast<const Comptime*>(comptime);
-  const uint32_t threads = preferred_threads(target, kThreads);
+  const Teams teams = teams_of(target);
+  const uint32_t threads = teams.threads;
   const uint32_t dim = c.head_dim, half = c.rotary_dim / 2u;
-  KernelScope k("rope_append", threads, target);
+  KernelScope k("rope_append", teams.heads * threads, target);
   const Buffer qkv = k.output("qkv"), inv_freq = k.input("inv_freq"), positions = k.input("positions");
   const Buffer slots = k.input("kv_slots"), k_pages = k.output("k_pages"), v_pages = k.output("v_pages");
   const Val<uint32_t> num_tokens = TT_PARAM(k, RopeAppendParams, num_tokens);
@@ -82,28 +94,35 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
   const Val<float> eps = TT_PARAM(k, RopeAppendParams, norm_eps);
   const Val<float> weight_offset = TT_PARAM(k, RopeAppendParams, norm_weight_offset);
   const Val<float> factor = TT_PARAM(k, RopeAppendParams, rope_factor);
-  const Shared<float> head("head", dim);
-  WorkgroupSum workgroup_sum(threads, target.subgroup_size);
-  const Val<uint32_t> h = workgroup_id(0);
+  const Shared<float> heads("heads", teams.heads * dim);
+  WorkgroupSum workgroup_sum(threads,
+                             target.subgroup_size);  // of one team: it is a subgroup or the whole workgroup
+  const Val<uint32_t> team = teams.heads == 1 ? Val<uint32_t>(0u) : subgroup_id();
+  const Val<uint32_t> lane = teams.heads == 1 ? local_id() : lane_id();
+  const Val<uint32_t> last_head = num_q_heads + 2u * num_kv_heads - 1u;
+  const Val<uint32_t> wanted_head = workgroup_id(0) * teams.heads + team;
+  const Val<uint32_t> h =
+      min(wanted_head, last_head);        // a team past the end repeats the last head and writes nothing
+  const Val<uint32_t> head = team * dim;  // where it lies in `heads`
   const Val<bool> is_q = h < num_q_heads;
   const Val<bool> is_v = h >= num_q_heads + num_kv_heads;
 
   // Norm weights are bound only where the model has them.
   const auto norm_head = [&](const Buffer& weight, const Buffer& from, Val<uint32_t> first) {
     Var<float> sum(0.0f);
-    $for (d, local_id(), dim, threads) {
+    $for (d, lane, dim, threads) {
       const Val<float> v = from.load<Storage::f32>(first + d);
       sum = fma(v, v, sum);
     }
     const Val<float> inverse_rms = rsqrt(workgroup_sum(sum) / static_cast<float>(dim) + eps);
-    $for (d, local_id(), dim, threads) {
-      head.store(d, from.load<Storage::f32>(first + d) * inverse_rms *
-                        (weight.load<Storage::f32>(d) + weight_offset));
+    $for (d, lane, dim, threads) {
+      heads.store(head + d, from.load<Storage::f32>(first + d) * inverse_rms *
+                                (weight.load<Storage::f32>(d) + weight_offset));
     }
   };
   const auto copy_head = [&](const Buffer& from, Val<uint32_t> first) {
-    $for (d, local_id(), dim, threads) {
-      head.store(d, from.load<Storage::f32>(first + d));
+    $for (d, lane, dim, threads) {
+      heads.store(head + d, from.load<Storage::f32>(first + d));
     }
   };
 
@@ -136,11 +155,11 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
     const uint32_t head_bytes = dim * dtype_info(c.kv_dtype).block_bytes;
     // Numbers 2 * pair and 2 * pair + 1 of the head, finished.
     const auto write = [&](Val<uint32_t> pair, Val<float> a, Val<float> b) {
-      $if (is_q) {
+      $if (is_q & (wanted_head <= last_head)) {
         row.store(first + pair * 2u, a);
         row.store(first + pair * 2u + 1u, b);
       }
-      $else {
+      $if (!is_q & (wanted_head <= last_head)) {
         const Val<uint32_t> kv_head = select(is_v, h - num_q_heads - num_kv_heads, h - num_q_heads);
         const Val<uint32_t> page_head = page * num_kv_heads + kv_head;
         const Val<uint32_t> place = offset * (dim / 2u) + pair;
@@ -159,23 +178,23 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
     const Val<uint32_t> rotated_pairs = select(is_v, Val<uint32_t>(0u), half);
     if (c.layout == RopeLayout::half) {
       // Two angles make two pairs: the first halves and the second halves.
-      $for (quad, local_id(), rotated_pairs >> 1u, threads) {
+      $for (quad, lane, rotated_pairs >> 1u, threads) {
         const Val<uint32_t> i = quad * 2u;
         const Rotation r0 = rotation_of(i), r1 = rotation_of(i + 1u);
-        const Val<float> x0 = head.load(i), x1 = head.load(i + 1u);
-        const Val<float> y0 = head.load(i + half), y1 = head.load(i + (half + 1u));
+        const Val<float> x0 = heads.load(head + i), x1 = heads.load(head + i + 1u);
+        const Val<float> y0 = heads.load(head + i + half), y1 = heads.load(head + i + (half + 1u));
         write(quad, fma(x0, r0.cosine, neg(y0 * r0.sine)), fma(x1, r1.cosine, neg(y1 * r1.sine)));
         write(quad + half / 2u, fma(y0, r0.cosine, x0 * r0.sine), fma(y1, r1.cosine, x1 * r1.sine));
       }
     } else {
-      $for (pair, local_id(), rotated_pairs, threads) {
+      $for (pair, lane, rotated_pairs, threads) {
         const Rotation r = rotation_of(pair);
-        const Val<float> x = head.load(pair * 2u), y = head.load(pair * 2u + 1u);
+        const Val<float> x = heads.load(head + pair * 2u), y = heads.load(head + pair * 2u + 1u);
         write(pair, fma(x, r.cosine, neg(y * r.sine)), fma(y, r.cosine, x * r.sine));
       }
     }
-    $for (pair, rotated_pairs + local_id(), dim / 2u, threads) {
-      write(pair, head.load(pair * 2u), head.load(pair * 2u + 1u));
+    $for (pair, rotated_pairs + lane, dim / 2u, threads) {
+      write(pair, heads.load(head + pair * 2u), heads.load(head + pair * 2u + 1u));
     }
     barrier();  // before the head is overwritten
   }
@@ -211,7 +230,8 @@ Result<LaunchPlan> plan_rope_append(const LaunchRequest& request) {
   Stage stage{.body = &kBody};
   stage.comptime.set(c);
   stage.params.set(p);
-  stage.workgroups = {p.num_q_heads + 2 * p.num_kv_heads, std::min(p.num_tokens, kMaxWorkgroups), 1};
+  stage.workgroups = {div_up(p.num_q_heads + 2 * p.num_kv_heads, teams_of(request.target).heads),
+                      std::min(p.num_tokens, kMaxWorkgroups), 1};
   for (const uint32_t i : {0u, 3u, 4u, 5u, 6u, 7u}) stage.bindings.push_back(StageBinding::launch(i));
   if (c.norm != 0) {
     stage.bindings.push_back(StageBinding::launch(1));
