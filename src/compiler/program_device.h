@@ -33,6 +33,9 @@ class ProgramDevice {
   /// cache it. Errors: unsupported or internal with kernel name, source line and the compiler's log verbatim.
   virtual Result<KernelBinary> compile(const ir::Kernel& kernel) = 0;
 
+  /// compile() may run on several threads at once, after compiler_identity() has been called once.
+  virtual bool compiles_on_any_thread() const { return false; }
+
   /// Loads a program made by compile(), now or in another process with the same compiler_identity().
   virtual Result<KernelId> load(const KernelBinary& binary) = 0;
 

@@ -101,16 +101,26 @@ class PortableDevice final : public Device {
 
   /// Every contract launch of a list as program launches.
   Result<CommandList> lower(const CommandList& list) {
-    CommandList lowered;
+    std::vector<LaunchRequest> requests;
+    std::vector<LaunchPlan> plans;
+    std::vector<const Stage*> stages;
     for (const Dispatch& dispatch : list.dispatches()) {
       const LoadedContract& loaded = contracts_[static_cast<size_t>(dispatch.kernel)];
       CHECK(loaded.contract != nullptr && dispatch.num_bindings == loaded.contract->num_bindings);
-      const LaunchRequest request{programs_->target(), loaded.comptime.data(), dispatch.params.data(),
-                                  std::span(dispatch.bindings).first(dispatch.num_bindings)};
-      TT_ASSIGN(const LaunchPlan plan, loaded.contract->plan(request));
-      TT_TRY(reserve_scratch(plan));
-      for (const Stage& stage : plan.stages) {
-        TT_ASSIGN(const Dispatch launch, lower_stage(stage, request));
+      requests.push_back({programs_->target(), loaded.comptime.data(), dispatch.params.data(),
+                          std::span(dispatch.bindings).first(dispatch.num_bindings)});
+      TT_ASSIGN(LaunchPlan plan, loaded.contract->plan(requests.back()));
+      plans.push_back(std::move(plan));
+    }
+    for (const LaunchPlan& plan : plans) {
+      for (const Stage& stage : plan.stages) stages.push_back(&stage);
+    }
+    cache_.prepare(stages);
+    CommandList lowered;
+    for (size_t i = 0; i < plans.size(); ++i) {
+      TT_TRY(reserve_scratch(plans[i]));
+      for (const Stage& stage : plans[i].stages) {
+        TT_ASSIGN(const Dispatch launch, lower_stage(stage, requests[i]));
         lowered.dispatch(launch);
       }
     }

@@ -28,6 +28,7 @@ class CudaProgramDevice : public compiler::ProgramDevice {
   std::string compiler_identity() const override;
 
   Result<KernelBinary> compile(const ir::Kernel& kernel) override;
+  bool compiles_on_any_thread() const override { return true; }  // NVRTC is, and the rest is pure
   Result<KernelId> load(const KernelBinary& binary) override;
 
   Result<BufferId> create_buffer(uint64_t size_bytes, std::string_view label) override;
