@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
-tools/build.sh asan
+tools/build.sh asan fuzzers
 status=0
 for target in build-asan/fuzz/fuzz_*; do
   [ -x "$target" ] && [ -f "$target" ] || continue
