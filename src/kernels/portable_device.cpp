@@ -48,10 +48,18 @@ class PortableDevice final : public Device {
                                     std::string_view label) override {
     CHECK(row_bytes(dtype, columns).value() * rows == bytes.size());
     const PlanarFormat* format = planar_format(dtype);
+    const uint64_t size_bytes =
+        format == nullptr ? (bytes.size() + 15) / 16 * 16 : planar_layout(*format, rows, columns).total_bytes;
+    if (size_bytes > caps().max_binding_bytes) {
+      return make_error(ErrorKind::limit_exceeded, std::string(label),
+                        "takes " + std::to_string(size_bytes) + " bytes; " + caps().name + " by way of " +
+                            caps().backend + " binds at most " + std::to_string(caps().max_binding_bytes) +
+                            " at once. Choose another device or a smaller model");
+    }
     if (format == nullptr) {
-      TT_ASSIGN(const BufferId buffer, create_buffer((bytes.size() + 15) / 16 * 16, label));
+      TT_ASSIGN(const BufferId buffer, create_buffer(size_bytes, label));
       TT_TRY(programs_->write(buffer, 0, bytes));
-      return BufferSlice{buffer, 0, (bytes.size() + 15) / 16 * 16};
+      return BufferSlice{buffer, 0, size_bytes};
     }
     const PlanarLayout layout = planar_layout(*format, rows, columns);
     std::vector<std::byte> planes(layout.total_bytes);

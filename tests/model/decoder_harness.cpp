@@ -39,6 +39,8 @@ Result<std::unique_ptr<DecoderHarness>> DecoderHarness::open(const ModelFiles& f
   harness->options_ = options;
   if (options.twin) {
     harness->device_ = std::make_unique<TwinDevice>(options.twin_rounds);
+  } else if (options.open_device) {
+    TT_ASSIGN(harness->device_, options.open_device());
   } else {
     TT_ASSIGN(harness->device_, open_cpu_device(options.num_threads));
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -16,6 +17,7 @@ struct HarnessOptions {
   bool twin = false;         // run the kernels' naive twins instead of the CPU backend
   bool twin_rounds = false;  // twins that round activations to 8 bits
   uint32_t num_threads = 2;
+  std::function<Result<std::unique_ptr<Device>>()> open_device = {};  // another device than the CPU
   DType kv_dtype = DType::f32;
   uint32_t page_tokens = 16;
   uint32_t num_pages = 64;

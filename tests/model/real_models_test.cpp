@@ -11,6 +11,7 @@
 
 #include "model/decoder_harness.h"
 #include "model/tiny_checkpoint.h"
+#include "support/test_data.h"
 
 namespace tattletale::testing {
 namespace {
@@ -70,7 +71,7 @@ class PublishedModel : public ::testing::TestWithParam<size_t> {};
 TEST_P(PublishedModel, AgreesWithNumpyAndWithItself) {
   const char* const folder = std::getenv("TATTLETALE_MODELS");
   if (folder == nullptr) GTEST_SKIP() << "TATTLETALE_MODELS is not set";
-  std::ifstream file(std::string(TT_TEST_DATA) + "/model/published.json");
+  std::ifstream file(test_data_folder() + "/model/published.json");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   const Result<Json> list = parse_json(text, "published.json");
   ASSERT_TRUE(list.has_value()) << list.error().message();

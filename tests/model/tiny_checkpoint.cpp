@@ -7,12 +7,13 @@
 
 #include "base/check.h"
 #include "quant/block_format.h"
+#include "support/test_data.h"
 
 namespace tattletale::testing {
 namespace {
 
 std::string read_data(const std::string& name) {
-  std::ifstream file(std::string(TT_TEST_DATA) + "/model/" + name, std::ios::binary);
+  std::ifstream file(test_data_folder() + "/model/" + name, std::ios::binary);
   CHECK(file.good());
   return {std::istreambuf_iterator<char>(file), {}};
 }
