@@ -2,7 +2,9 @@
 # run.sh [STAGE...]: checks the proofs of the cache and holds the model against the C++ that ships. Without arguments:
 #   prove       compile every proof from scratch and print what each headline theorem assumes: nothing
 #   lockstep    random operations and the fuzzer's corpus through the C++ trie and the extracted model
-# PROOFS_FOLDER, PROOFS_SOURCES and CACHE_TRACE serve planted_faults.sh; LOCKSTEP_OPERATIONS and LOCKSTEP_SEED as named.
+#   protocol    scheduler, requests and device explored exhaustively for small bounds (SPIN)
+# PROOFS_FOLDER, PROOFS_SOURCES, CACHE_TRACE and PROTOCOL_FAULT serve planted_faults.sh; LOCKSTEP_OPERATIONS, LOCKSTEP_SEED and
+# LOCKSTEP_SECONDS as named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sources=${PROOFS_SOURCES:-proofs}
@@ -48,8 +50,37 @@ lockstep() {
     cd "$folder/coq"
     ocamlopt -w -a -inline 100 -unsafe model.mli model.ml check_trace.ml -o ../check_trace
   )
-  "$trace" "$operations" "${LOCKSTEP_SEED:-1}" fuzz/corpus/cache/* | "$folder/check_trace"
+  timeout "${LOCKSTEP_SECONDS:-900}" "$trace" "$operations" "${LOCKSTEP_SEED:-1}" fuzz/corpus/cache/* | "$folder/check_trace"
 }
 
-if [ $# -eq 0 ]; then set -- prove lockstep; fi
+# explore WHAT FLAGS PAN_FLAGS COMPILE_FLAGS: one exhaustive search; fails on any error and on an unfinished search.
+explore() {
+  local where
+  where=$(mktemp -d)
+  (
+    trap 'rm -rf "$where"' EXIT
+    cd "$where"
+    # shellcheck disable=SC2086
+    spin $2 -a "$model" >spin.log
+    # shellcheck disable=SC2086
+    clang-19 -O2 -w -DNFAIR=3 -DCOLLAPSE $4 -o pan pan.c
+    # shellcheck disable=SC2086
+    ./pan $3 -m2000000 >pan.log 2>&1
+    if ! grep -q 'errors: 0' pan.log || grep -qE 'max search depth too small|out of memory' pan.log; then
+      grep -E '^pan|errors:' pan.log >&2
+      exit 1
+    fi
+    echo "protocol: $1 ($2): $(grep -oE '[0-9.e+]+ states, stored' pan.log), errors: 0"
+  )
+}
+
+protocol() {
+  model=$(realpath "$sources/protocol/requests.pml")
+  explore "no page in use is handed out, no state where all wait" "${PROTOCOL_FAULT:-} -DREQUESTS=2 -DPAGES=1 -DCONTENTS=2 -DSTEPS=2" "" "-DSAFETY -DNOCLAIM"
+  explore "no page in use is handed out, no state where all wait" "${PROTOCOL_FAULT:-} -DREQUESTS=3 -DPAGES=2 -DCONTENTS=3 -DSTEPS=2" "" "-DSAFETY -DNOCLAIM"
+  explore "every request ends" "${PROTOCOL_FAULT:-} -DREQUESTS=2 -DPAGES=1 -DCONTENTS=2 -DSTEPS=2" "-a -f" ""
+  explore "every request ends" "${PROTOCOL_FAULT:-} -DREQUESTS=3 -DPAGES=2 -DCONTENTS=2 -DSTEPS=1" "-a -f" ""
+}
+
+if [ $# -eq 0 ]; then set -- prove lockstep protocol; fi
 for stage in "$@"; do "$stage"; done

@@ -57,7 +57,7 @@ stage fetch-gemma3 tools/fetch_model.sh gemma3 || echo "  tests with the Gemma 3
 export TATTLETALE_MODELS=$models
 
 ctest_stage tests build
-stage proofs proofs/run.sh && tail -n 2 "$log/proofs.log" || true
+stage proofs proofs/run.sh && tail -n 6 "$log/proofs.log" || true
 # From here on the CPU alone: drivers, the interpreter and what does not depend on the instruction set have run above.
 export TATTLETALE_TEST_DEVICES=cpu
 # The same kernels and models on the instruction sets that other machines have.

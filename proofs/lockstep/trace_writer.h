@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <span>
 #include <vector>
 
@@ -33,7 +34,8 @@ class TraceWriter {
  public:
   TraceWriter() { words_.reserve(kChunk + 4096); }
   void begin(Record record) {
-    if (words_.size() >= kChunk) flush();
+    if (unbuffered_ || words_.size() >= kChunk) flush();
+    if (unbuffered_) std::fflush(stdout);
     word(static_cast<uint32_t>(record));
     ++num_records_;
   }
@@ -58,6 +60,8 @@ class TraceWriter {
     words_.clear();
     return written;
   }
+  /// For programs that may hang or die: nothing is held back.
+  const bool unbuffered_ = std::getenv("CACHE_TRACE_UNBUFFERED") != nullptr;
   std::vector<uint32_t> words_;
   uint64_t num_records_ = 0;
 };
