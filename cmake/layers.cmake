@@ -56,8 +56,7 @@ endfunction()
 # A label names the hardware or driver that its tests need.
 function(tt_test name folder)
   cmake_parse_arguments(ARG "" "LABEL" "" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp
-       ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/cases/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
   if(NOT sources)
     return()
   endif()

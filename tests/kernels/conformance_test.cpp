@@ -1,18 +1,24 @@
 // Every kernel on every device against its naive twin. A new device joins by a line in device_factories(), a
-// new kernel by its cases in case_table().
+// new kernel by its cases in kernels/conformance.
+#include <gtest/gtest.h>
+
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <iostream>
-#include <map>
 
 #include "backends/cpu/cpu_device.h"
 #include "compiler/interpreter_device.h"
-#include "kernels/kernel_case.h"
-#include "kernels/kernel_runner.h"
+#include "kernels/conformance/suite.h"
 #include "kernels/portable_device.h"
 #include "support/test_devices.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
+
+using tattletale::testing::is_wanted;
+using tattletale::testing::list_test_devices;
+using tattletale::testing::test_name;
 
 struct DeviceFactory {
   std::string name;
@@ -47,17 +53,6 @@ std::vector<DeviceFactory> device_factories() {
   return all;
 }
 
-std::map<std::string, std::vector<KernelCase> (*)()> case_table() {
-  return {{"argmax", argmax_cases},
-          {"embed", embed_cases},
-          {"rms_norm", rms_norm_cases},
-          {"linear", linear_cases},
-          {"rope_append", rope_append_cases},
-          {"gather_rows", gather_rows_cases},
-          {"paged_attention", paged_attention_cases},
-          {"copy_kv_rows", copy_kv_rows_cases}};
-}
-
 struct Target {
   DeviceFactory device;
   const KernelContract* contract;
@@ -69,39 +64,22 @@ TEST_P(Conformance, MatchesTwin) {
   const KernelContract& contract = *GetParam().contract;
   Result<std::unique_ptr<Device>> device = GetParam().device.open();
   ASSERT_TRUE(device) << device.error().message();
-  uint32_t num_run = 0;
-  uint32_t num_skipped = 0;
-  const auto table = case_table();
-  const std::vector<KernelCase> cases = table.at(std::string(contract.name))();
   const uint32_t stride = GetParam().device.stride;
-  if (stride > 1) std::cout << "one case in " << stride << " of " << cases.size() << " is run here\n";
-  for (size_t i = 0; i < cases.size(); i += stride) {
-    const KernelCase& test = cases[i];
-    SCOPED_TRACE(test.name);
-    const LaunchData data = test.make();
-    ASSERT_EQ(data.comptime.size(), contract.comptime_bytes);
-    ASSERT_EQ(data.params.size(), contract.params_bytes);
-    ASSERT_EQ(data.bindings.size(), contract.num_bindings);
-    ASSERT_FALSE(data.outputs.empty());
-    Result<std::vector<Bytes>> actual = run_on_device(**device, contract, data);
-    if (!actual && actual.error().kind == ErrorKind::unsupported) {
-      constexpr uint32_t kNamed = 3;
-      if (++num_skipped <= kNamed)
-        std::cout << "skipped: " << test.name << ": " << actual.error().message() << "\n";
-      continue;
-    }
-    ASSERT_TRUE(actual) << actual.error().message();
-    ++num_run;
-    const std::vector<Bytes> expected = run_twin(contract, data);
-    for (const OutputCheck& check : data.outputs) {
-      const std::string fault = compare_output((*actual)[check.binding], expected[check.binding], check);
-      EXPECT_EQ(fault, "") << "binding " << check.binding;
-    }
+  if (stride > 1) std::cout << "one case in " << stride << " is run here\n";
+  const SuiteReport report = run_suite(**device, contract, {.stride = stride});
+  EXPECT_GT(report.num_cases, 0u);
+  EXPECT_EQ(report.num_failed, 0u);
+  for (const CaseFailure& failure : report.failures)
+    ADD_FAILURE() << failure.case_name << ": " << failure.what;
+  ASSERT_FALSE(report.stopped) << report.stopped->message();
+  for (const auto& [reason, skip] : report.skipped) {
+    std::cout << "skipped " << skip.count << " cases: " << reason << "; the first: " << skip.first_case
+              << "\n";
   }
-  std::cout << contract.name << " on " << GetParam().device.name << ": " << num_run << " cases run, "
-            << num_skipped << " skipped\n";
+  std::cout << contract.name << " on " << GetParam().device.name << ": " << report.num_run << " cases run, "
+            << report.num_skipped << " skipped\n";
   EXPECT_EQ((*device)->allocated_bytes(), 0u);
-  if (num_run == 0) GTEST_SKIP() << "no case of this kernel is supported here";
+  if (report.num_run == 0) GTEST_SKIP() << "no case of this kernel is supported here";
 }
 
 std::vector<Target> targets() {
@@ -117,11 +95,9 @@ INSTANTIATE_TEST_SUITE_P(AllDevices, Conformance, ::testing::ValuesIn(targets())
 });
 
 TEST(ConformanceSuite, EveryKernelHasCasesAndItsOutputsAreWritten) {
-  const auto table = case_table();
   for (const KernelContract* contract : all_kernel_contracts()) {
-    ASSERT_TRUE(table.contains(std::string(contract->name))) << contract->name << " has no cases";
-    const std::vector<KernelCase> cases = table.at(std::string(contract->name))();
-    ASSERT_FALSE(cases.empty()) << contract->name;
+    const std::vector<KernelCase> cases = cases_of(*contract);
+    ASSERT_FALSE(cases.empty()) << contract->name << " has no cases";
     uint32_t checked = 0;
     for (const OutputCheck& check : cases.front().make().outputs) checked |= 1u << check.binding;
     EXPECT_EQ(checked, contract->writes_mask) << contract->name << ": cases must check every written binding";
@@ -139,5 +115,18 @@ TEST(ConformanceSuite, ComparisonSeesWrongElements) {
   EXPECT_NE(compare_output(bytes_of(std::vector<float>{1.0f, INFINITY, NAN}), expected, check), "");
 }
 
+TEST(ConformanceSuite, BytesAreComparedOneByOne) {
+  const OutputCheck check{.binding = 0, .dtype = DType::i8};
+  const Bytes expected = {std::byte{1}, std::byte{2}, std::byte{0xff}};
+  EXPECT_EQ(compare_output(expected, expected, check), "");
+  Bytes other = expected;
+  other[2] = std::byte{0xfe};
+  const std::optional<Mismatch> found = find_mismatch(other, expected, check);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->element, 2u);
+  EXPECT_EQ(found->got, -2.0);
+  EXPECT_EQ(found->expected, -1.0);
+}
+
 }  // namespace
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

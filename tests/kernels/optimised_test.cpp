@@ -10,10 +10,10 @@
 #include "compiler/interpreter_device.h"
 #include "compiler/pipeline.h"
 #include "ir/interpreter.h"
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/kernel_contract.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 /// Launches that take the interpreter longer are left to the conformance suites of the devices.
@@ -96,20 +96,14 @@ void compare_launch(const LaunchPlan& plan, const LaunchData& data, const ir::Ta
 }
 
 TEST(Optimised, KernelsComputeTheSameBits) {
-  std::map<std::string, std::vector<KernelCase> (*)()> table = {{"embed", embed_cases},
-                                                                {"rms_norm", rms_norm_cases},
-                                                                {"linear", linear_cases},
-                                                                {"rope_append", rope_append_cases},
-                                                                {"gather_rows", gather_rows_cases},
-                                                                {"paged_attention", paged_attention_cases}};
   for (const uint32_t subgroup : {1u, 8u, 32u}) {
     const ir::TargetInfo target = compiler::interpreter_target(subgroup);
     std::map<std::string, ir::Kernel> optimised;
     Tally tally;
     for (const KernelContract* contract : all_kernel_contracts()) {
-      if (contract->plan == nullptr || !table.contains(std::string(contract->name))) continue;
+      if (contract->plan == nullptr) continue;
       uint32_t number = 0;
-      for (const KernelCase& test : table.at(std::string(contract->name))()) {
+      for (const KernelCase& test : cases_of(*contract)) {
         if (number++ % 9 != subgroup % 9) continue;  // each target takes cases of its own
         SCOPED_TRACE(test.name);
         const LaunchData data = test.make();
@@ -133,4 +127,4 @@ TEST(Optimised, KernelsComputeTheSameBits) {
 }
 
 }  // namespace
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

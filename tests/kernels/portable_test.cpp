@@ -7,10 +7,10 @@
 #include <set>
 
 #include "ir/verify.h"
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/kernel_contract.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 ir::TargetInfo target(uint32_t subgroup_size, bool is_cpu) {
@@ -23,21 +23,14 @@ ir::TargetInfo target(uint32_t subgroup_size, bool is_cpu) {
 }
 
 TEST(Portable, EveryCaseOfTheSuiteIsLegalOnEveryKindOfTarget) {
-  std::map<std::string, std::vector<KernelCase> (*)()> table = {{"argmax", argmax_cases},
-                                                                {"embed", embed_cases},
-                                                                {"rms_norm", rms_norm_cases},
-                                                                {"linear", linear_cases},
-                                                                {"rope_append", rope_append_cases},
-                                                                {"gather_rows", gather_rows_cases},
-                                                                {"paged_attention", paged_attention_cases}};
   std::vector<ir::TargetInfo> targets;
   for (const uint32_t size : {1u, 4u, 8u, 16u, 32u, 64u}) targets.push_back(target(size, size <= 8));
   for (const ir::TargetInfo& info : targets) {
     std::set<std::string> seen;
     uint32_t planned = 0, refused = 0;
     for (const KernelContract* contract : all_kernel_contracts()) {
-      if (contract->plan == nullptr || !table.contains(std::string(contract->name))) continue;
-      for (const KernelCase& test : table.at(std::string(contract->name))()) {
+      if (contract->plan == nullptr) continue;
+      for (const KernelCase& test : cases_of(*contract)) {
         SCOPED_TRACE(test.name);
         const LaunchData data = test.make();
         std::vector<BufferSlice> bindings(data.bindings.size());
@@ -74,4 +67,4 @@ TEST(Portable, EveryCaseOfTheSuiteIsLegalOnEveryKindOfTarget) {
 }
 
 }  // namespace
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

@@ -1,17 +1,18 @@
 // One token's keys, values and attention are the same bits however its sequence is cut into chunks, whatever
 // else is in the batch, and on any number of threads.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "backends/cpu/cpu_device.h"
-#include "kernels/kernel_case.h"
-#include "kernels/kernel_runner.h"
+#include "kernels/conformance/kernel_case.h"
+#include "kernels/conformance/kernel_runner.h"
 #include "kernels/paged_attention.h"
 #include "kernels/rope_append.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 struct Model {
@@ -69,9 +70,10 @@ struct Fixture {
                      bytes_of(inv_freq), bytes_of(positions), bytes_of(slots), k_pages, v_pages}};
     auto results = run_on_device(device, kRopeAppendContract, data);
     ASSERT_TRUE(results) << results.error().message();
-    std::memcpy(x.data(), (*results)[0].data(), (*results)[0].size());
-    k_pages = (*results)[6];
-    v_pages = (*results)[7];
+    EXPECT_THAT(results->faults, ::testing::IsEmpty());
+    std::memcpy(x.data(), results->bindings[0].data(), results->bindings[0].size());
+    k_pages = results->bindings[6];
+    v_pages = results->bindings[7];
   }
 
   /// Attention of chunks {first query, end query}, all of the one sequence; rows in order of the chunks.
@@ -101,7 +103,8 @@ struct Fixture {
                                        Bytes(uint64_t{num_tokens} * out_bytes())}};
     auto results = run_on_device(device, kPagedAttentionContract, data);
     EXPECT_TRUE(results);
-    return (*results)[5];
+    EXPECT_THAT(results->faults, ::testing::IsEmpty());
+    return results->bindings[5];
   }
   uint64_t out_bytes() const { return uint64_t{m.num_q_heads} * m.head_dim * 4; }
 };
@@ -172,4 +175,4 @@ INSTANTIATE_TEST_SUITE_P(Models, BatchInvariance,
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

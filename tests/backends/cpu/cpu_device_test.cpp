@@ -5,12 +5,12 @@
 #include <cstring>
 
 #include "kernels/gather_rows.h"
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 
 namespace tattletale {
 namespace {
 
-using testing::bytes_of;
+using conformance::bytes_of;
 
 KernelBinary gather_rows_binary() {
   KernelBinary binary;
@@ -137,7 +137,7 @@ TEST(CpuDevice, ALongListRunsInOrder) {
       list.dispatch(dispatch);
     }
     ASSERT_TRUE((*device)->submit(list));
-    testing::Bytes last(kDim * 4);
+    conformance::Bytes last(kDim * 4);
     ASSERT_TRUE((*device)->read({*x, kSteps * kDim * 4, kDim * 4}, last));
     EXPECT_EQ(last, bytes_of(std::vector<float>{1, 2, 3}));
   }

@@ -8,31 +8,23 @@
 #include "backends/cuda/cuda_dialect.h"
 #include "backends/cuda/nvrtc_fixture.h"
 #include "compiler/pipeline.h"
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/kernel_contract.h"
 #include "kernels/portable.h"
 
 namespace tattletale::cuda {
 namespace {
 
-using tattletale::testing::KernelCase;
+using conformance::KernelCase;
 
 /// Distinct kernels of all launches of the suite, by body and comptime.
 std::vector<ir::Kernel> engine_kernels(const ir::TargetInfo& target) {
-  const std::map<std::string_view, std::vector<KernelCase> (*)()> table = {
-      {"embed", testing::embed_cases},
-      {"rms_norm", testing::rms_norm_cases},
-      {"linear", testing::linear_cases},
-      {"rope_append", testing::rope_append_cases},
-      {"gather_rows", testing::gather_rows_cases},
-      {"paged_attention", testing::paged_attention_cases},
-      {"copy_kv_rows", testing::copy_kv_rows_cases}};
   std::vector<ir::Kernel> kernels;
   std::set<std::string> seen;
   for (const KernelContract* contract : all_kernel_contracts()) {
-    if (!contract->plan || !table.contains(contract->name)) continue;
-    for (const KernelCase& test : table.at(contract->name)()) {
-      const testing::LaunchData data = test.make();
+    if (!contract->plan) continue;
+    for (const KernelCase& test : conformance::cases_of(*contract)) {
+      const conformance::LaunchData data = test.make();
       std::vector<BufferSlice> bindings(data.bindings.size());
       for (size_t i = 0; i < bindings.size(); ++i) {
         if (!data.bindings[i].empty())

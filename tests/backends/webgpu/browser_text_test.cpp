@@ -7,11 +7,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <set>
 
 #include "backends/webgpu/bundle.h"
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/portable.h"
 
 namespace tattletale::test {
@@ -52,19 +51,11 @@ void add_random(Bundle& bundle, const ir::TargetInfo& target, uint64_t first_see
 
 /// Every body of the forward pass that the conformance suite's launches need.
 void add_bodies(Bundle& bundle, const ir::TargetInfo& target) {
-  const std::map<std::string, std::vector<testing::KernelCase> (*)()> table = {
-      {"embed", testing::embed_cases},
-      {"rms_norm", testing::rms_norm_cases},
-      {"linear", testing::linear_cases},
-      {"rope_append", testing::rope_append_cases},
-      {"gather_rows", testing::gather_rows_cases},
-      {"paged_attention", testing::paged_attention_cases},
-      {"copy_kv_rows", testing::copy_kv_rows_cases}};
   std::set<std::string> seen;
   for (const KernelContract* contract : all_kernel_contracts()) {
     if (contract->plan == nullptr) continue;
-    for (const testing::KernelCase& test : table.at(std::string(contract->name))()) {
-      const testing::LaunchData data = test.make();
+    for (const conformance::KernelCase& test : conformance::cases_of(*contract)) {
+      const conformance::LaunchData data = test.make();
       std::vector<BufferSlice> bindings(data.bindings.size());
       for (size_t i = 0; i < bindings.size(); ++i) {
         if (!data.bindings[i].empty())

@@ -2,28 +2,17 @@
 // Software drivers take minutes for all of them: there every 16th case runs, all with TATTLETALE_ALL_CASES=1.
 #include <algorithm>
 #include <iostream>
-#include <map>
 
 #include "backends/webgpu/webgpu_fixture.h"
-#include "kernels/kernel_runner.h"
+#include "kernels/conformance/suite.h"
 #include "kernels/portable_device.h"
 
 namespace tattletale::test {
 namespace {
 
-using testing::KernelCase;
-
 class WebgpuKernels : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(WebgpuKernels, MatchTheirTwins) {
-  const std::map<std::string, std::vector<KernelCase> (*)()> table = {
-      {"embed", testing::embed_cases},
-      {"rms_norm", testing::rms_norm_cases},
-      {"linear", testing::linear_cases},
-      {"rope_append", testing::rope_append_cases},
-      {"gather_rows", testing::gather_rows_cases},
-      {"paged_attention", testing::paged_attention_cases},
-      {"copy_kv_rows", testing::copy_kv_rows_cases}};
   const auto all = all_kernel_contracts();
   const auto found = std::ranges::find_if(all, [](const KernelContract* c) { return c->name == GetParam(); });
   ASSERT_NE(found, all.end());
@@ -35,31 +24,18 @@ TEST_P(WebgpuKernels, MatchTheirTwins) {
   ASSERT_TRUE(programs.has_value()) << programs.error().message();
   const std::unique_ptr<Device> device =
       make_portable_device(std::move(*programs), {.use_disk_cache = false});
-  uint32_t num_run = 0, num_skipped = 0;
-  const std::vector<KernelCase> cases = table.at(std::string(contract.name))();
-  const size_t step =
-      shared_device(why_not)->target().is_cpu && std::getenv("TATTLETALE_ALL_CASES") == nullptr ? 16 : 1;
-  for (size_t i = 0; i < cases.size(); i += step) {
-    const KernelCase& test = cases[i];
-    SCOPED_TRACE(test.name);
-    const testing::LaunchData data = test.make();
-    Result<std::vector<testing::Bytes>> actual = testing::run_on_device(*device, contract, data);
-    if (!actual && actual.error().kind == ErrorKind::unsupported) {
-      constexpr uint32_t kNamed = 3;
-      if (++num_skipped <= kNamed)
-        std::cout << "skipped: " << test.name << ": " << actual.error().message() << "\n";
-      continue;
-    }
-    ASSERT_TRUE(actual.has_value()) << actual.error().message();
-    ++num_run;
-    const std::vector<testing::Bytes> expected = testing::run_twin(contract, data);
-    for (const testing::OutputCheck& check : data.outputs) {
-      EXPECT_EQ(testing::compare_output((*actual)[check.binding], expected[check.binding], check), "");
-    }
+  const bool all_cases = std::getenv("TATTLETALE_ALL_CASES") != nullptr;
+  const uint32_t stride = shared_device(why_not)->target().is_cpu && !all_cases ? 16 : 1;
+  const conformance::SuiteReport report = conformance::run_suite(*device, contract, {.stride = stride});
+  EXPECT_EQ(report.num_failed, 0u);
+  for (const auto& failure : report.failures) ADD_FAILURE() << failure.case_name << ": " << failure.what;
+  ASSERT_FALSE(report.stopped) << report.stopped->message();
+  for (const auto& [reason, skip] : report.skipped) {
+    std::cout << "skipped " << skip.count << " cases: " << reason << "; the first: " << skip.first_case << "\n";
   }
-  std::cout << contract.name << ": " << num_run << " of " << cases.size() << " cases run, " << num_skipped
-            << " skipped\n";
-  if (num_run == 0) GTEST_SKIP() << "no case of this kernel is supported here";
+  std::cout << contract.name << ": " << report.num_run << " of " << report.num_cases << " cases run, "
+            << report.num_skipped << " skipped\n";
+  if (report.num_run == 0) GTEST_SKIP() << "no case of this kernel is supported here";
 }
 
 std::vector<std::string> names() {

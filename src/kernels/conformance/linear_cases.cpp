@@ -2,11 +2,11 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/linear.h"
 #include "quant/block_format.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 struct Setup {
@@ -155,4 +155,4 @@ std::vector<KernelCase> linear_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

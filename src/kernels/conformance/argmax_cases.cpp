@@ -1,9 +1,9 @@
 #include <limits>
 
 #include "kernels/argmax.h"
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 enum class Rows { plain, ties, no_numbers };
@@ -43,4 +43,4 @@ std::vector<KernelCase> argmax_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

@@ -1,8 +1,8 @@
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/embed.h"
-#include "kernels/kernel_case.h"
 #include "quant/block_format.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 /// A table with `num_rows` rows; every fifth token is a ready embedding when `with_ready`.
@@ -47,4 +47,4 @@ std::vector<KernelCase> embed_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

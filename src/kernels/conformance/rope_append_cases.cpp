@@ -1,9 +1,9 @@
 #include <cmath>
 
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/rope_append.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 struct Setup {
@@ -105,4 +105,4 @@ std::vector<KernelCase> rope_append_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

@@ -1,7 +1,7 @@
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/gather_rows.h"
-#include "kernels/kernel_case.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 
 std::vector<KernelCase> gather_rows_cases() {
   std::vector<KernelCase> cases;
@@ -23,4 +23,4 @@ std::vector<KernelCase> gather_rows_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

@@ -2,11 +2,11 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/paged_attention.h"
 #include "tensor/float16.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 struct Chunk {
@@ -184,4 +184,4 @@ std::vector<KernelCase> paged_attention_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

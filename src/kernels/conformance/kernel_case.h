@@ -1,5 +1,6 @@
 // One launch to check: a kernel, its types and parameters, its bindings' bytes, and how far the outputs may
-// be from the naive twin. Case generators live in cases/, one file per kernel; kernel_runner.h runs a case.
+// be from the naive twin. Case generators stand beside this file, one per kernel, and join cases_of();
+// kernel_runner.h runs a case, suite.h all of a kernel's.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 #include "kernels/kernel_contract.h"
 #include "tensor/dtype.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 
 using Bytes = std::vector<std::byte>;
 
@@ -92,4 +93,7 @@ std::vector<KernelCase> paged_attention_cases();
 std::vector<KernelCase> gather_rows_cases();
 std::vector<KernelCase> copy_kv_rows_cases();
 
-}  // namespace tattletale::testing
+/// The cases of a kernel; empty for one that has none, which a test refuses.
+std::vector<KernelCase> cases_of(const KernelContract& contract);
+
+}  // namespace tattletale::conformance

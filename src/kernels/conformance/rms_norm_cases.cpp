@@ -1,9 +1,9 @@
 #include <limits>
 
-#include "kernels/kernel_case.h"
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/rms_norm.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 LaunchData make(uint32_t num_rows, uint32_t dim, uint32_t add, float offset) {
@@ -39,4 +39,4 @@ std::vector<KernelCase> rms_norm_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

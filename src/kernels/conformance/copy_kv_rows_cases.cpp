@@ -1,7 +1,7 @@
+#include "kernels/conformance/kernel_case.h"
 #include "kernels/copy_kv_rows.h"
-#include "kernels/kernel_case.h"
 
-namespace tattletale::testing {
+namespace tattletale::conformance {
 namespace {
 
 /// Pages of random bytes are compared bit by bit as integers, so that no pattern is special.
@@ -45,4 +45,4 @@ std::vector<KernelCase> copy_kv_rows_cases() {
   return cases;
 }
 
-}  // namespace tattletale::testing
+}  // namespace tattletale::conformance

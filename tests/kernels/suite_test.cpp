@@ -1,0 +1,163 @@
+// The suite on devices that are wrong on purpose: each fault has to be in the report.
+#include "kernels/conformance/suite.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "backends/cpu/cpu_device.h"
+#include "kernels/embed.h"
+#include "kernels/gather_rows.h"
+#include "kernels/rms_norm.h"
+
+namespace tattletale::conformance {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr uint64_t kGuardBytes = 256;  // in front of each binding; see kernel_runner.cpp
+
+/// The CPU with something wrong in what is read back, or in what it says.
+class FaultyDevice final : public Device {
+ public:
+  enum class Fault { none, output_word, guard_byte, read_only, error, lost, leak, unsupported };
+  explicit FaultyDevice(Fault fault) : fault_(fault), cpu_(open_cpu_device(1).value()) {}
+
+  uint32_t num_submitted = 0;
+
+  const Caps& caps() const override { return cpu_->caps(); }
+  Result<BufferId> create_buffer(uint64_t size_bytes, std::string_view label) override {
+    return cpu_->create_buffer(size_bytes, label);
+  }
+  Result<BufferSlice> create_matrix(DType dtype, uint64_t rows, uint64_t columns,
+                                    std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                                    std::string_view label) override {
+    return cpu_->create_matrix(dtype, rows, columns, bytes, std::move(owner), label);
+  }
+  void destroy_buffer(BufferId buffer) override { cpu_->destroy_buffer(buffer); }
+  Result<void> write(BufferId buffer, uint64_t offset, std::span<const std::byte> bytes) override {
+    return cpu_->write(buffer, offset, bytes);
+  }
+  Result<Submission> read(BufferSlice source, std::span<std::byte> out) override {
+    TT_ASSIGN(const Submission done, cpu_->read(source, out));
+    const bool is_output = source.buffer == output_;
+    if (fault_ == Fault::output_word && is_output) out[kGuardBytes + 3] ^= std::byte{0x40};
+    if (fault_ == Fault::guard_byte && is_output) out[out.size() - 1] = std::byte{0};
+    if (fault_ == Fault::read_only && !is_output) out[kGuardBytes] ^= std::byte{1};
+    return done;
+  }
+  Result<KernelId> load_kernel(const KernelBinary& binary) override {
+    if (fault_ == Fault::unsupported) return make_error(ErrorKind::unsupported, binary.name, "not here");
+    return cpu_->load_kernel(binary);
+  }
+  Result<Submission> submit(const CommandList& list) override {
+    ++num_submitted;
+    output_ = list.dispatches()[0].bindings[2].buffer;  // of embed and gather_rows
+    if (fault_ == Fault::error) return make_error(ErrorKind::internal, "driver", "it broke");
+    if (fault_ == Fault::lost) return make_error(ErrorKind::device_lost, "driver", "it is gone");
+    return cpu_->submit(list);
+  }
+  Result<ListId> record(const CommandList& list) override { return cpu_->record(list); }
+  Result<Submission> submit(ListId list) override { return cpu_->submit(list); }
+  void destroy_list(ListId list) override { cpu_->destroy_list(list); }
+  Result<bool> poll(Submission submission) override { return cpu_->poll(submission); }
+  Result<void> wait(Submission submission) override { return cpu_->wait(submission); }
+  uint64_t allocated_bytes() const override {
+    return cpu_->allocated_bytes() + (fault_ == Fault::leak ? 64 * num_submitted : 0);
+  }
+
+ private:
+  Fault fault_;
+  std::unique_ptr<Device> cpu_;
+  BufferId output_ = BufferId::none;
+};
+
+using Fault = FaultyDevice::Fault;
+
+SuiteReport report_of(Fault fault, const KernelContract& contract = kEmbedContract) {
+  FaultyDevice device(fault);
+  return run_suite(device, contract);
+}
+
+TEST(Suite, PassesOnADeviceThatIsRight) {
+  const SuiteReport report = report_of(Fault::none);
+  EXPECT_TRUE(report.passed());
+  EXPECT_EQ(report.num_run, report.num_cases);
+  EXPECT_GT(report.num_run, 10u);
+  EXPECT_THAT(report.failures, IsEmpty());
+}
+
+TEST(Suite, OneWrongOutputWordFailsWithItsPlaceAndValues) {
+  const SuiteReport report = report_of(Fault::output_word, kGatherRowsContract);
+  EXPECT_FALSE(report.passed());
+  EXPECT_EQ(report.num_failed, report.num_run);
+  ASSERT_EQ(report.failures.size(), 3u) << "only the first few are kept";
+  const CaseFailure& first = report.failures.front();
+  EXPECT_EQ(first.case_name, cases_of(kGatherRowsContract).front().name);
+  EXPECT_EQ(first.binding, 2u);
+  ASSERT_TRUE(first.mismatch);
+  EXPECT_EQ(first.mismatch->num_wrong, 1u);
+  EXPECT_EQ(first.mismatch->element, 0u);
+  EXPECT_NE(first.mismatch->got, first.mismatch->expected);
+}
+
+TEST(Suite, AWriteOutsideABindingFails) {
+  const SuiteReport report = report_of(Fault::guard_byte);
+  EXPECT_FALSE(report.passed());
+  EXPECT_THAT(report.failures.front().what, HasSubstr("embed wrote outside binding 2, at guard byte 255"));
+}
+
+TEST(Suite, AChangedInputFails) {
+  const SuiteReport report = report_of(Fault::read_only);
+  EXPECT_FALSE(report.passed());
+  EXPECT_THAT(report.failures.front().what, HasSubstr("embed changed its read-only binding 0"));
+}
+
+TEST(Suite, AnErrorFailsItsCaseAndALostDeviceEndsTheSuite) {
+  const SuiteReport broken = report_of(Fault::error);
+  EXPECT_EQ(broken.num_failed, broken.num_cases);
+  EXPECT_THAT(broken.failures.front().what, HasSubstr("it broke"));
+  const SuiteReport lost = report_of(Fault::lost);
+  EXPECT_FALSE(lost.passed());
+  EXPECT_EQ(lost.num_run, 1u);
+  ASSERT_TRUE(lost.stopped);
+  EXPECT_EQ(lost.stopped->kind, ErrorKind::device_lost);
+}
+
+TEST(Suite, ALeakFails) {
+  EXPECT_FALSE(report_of(Fault::leak).passed());
+}
+
+TEST(Suite, UnsupportedCasesAreCountedByReasonAndNeverRun) {
+  const SuiteReport report = report_of(Fault::unsupported);
+  EXPECT_EQ(report.num_run, 0u);
+  EXPECT_EQ(report.num_skipped, report.num_cases);
+  ASSERT_EQ(report.skipped.size(), 1u);
+  EXPECT_THAT(report.skipped.begin()->first, HasSubstr("not here"));
+  EXPECT_EQ(report.skipped.begin()->second.count, report.num_cases);
+}
+
+TEST(Suite, AStrideTakesTheFirstAndTheLastCase) {
+  FaultyDevice device(Fault::output_word);
+  const std::vector<KernelCase> all = cases_of(kGatherRowsContract);
+  const SuiteReport report = run_suite(device, kGatherRowsContract, {.stride = 1000, .max_failures = 10});
+  EXPECT_EQ(report.num_cases, 2u);
+  ASSERT_EQ(report.failures.size(), 2u);
+  EXPECT_EQ(report.failures[0].case_name, all.front().name);
+  EXPECT_EQ(report.failures[1].case_name, all.back().name);
+}
+
+TEST(Suite, ProgressMayEndIt) {
+  FaultyDevice device(Fault::none);
+  SuiteOptions options;
+  options.progress = [](uint32_t done, uint32_t, uint32_t) { return done < 5; };
+  const SuiteReport report = run_suite(device, kEmbedContract, options);
+  EXPECT_FALSE(report.passed());
+  EXPECT_EQ(report.num_run, 5u);
+  EXPECT_EQ(report.stopped->kind, ErrorKind::cancelled);
+}
+
+}  // namespace
+}  // namespace tattletale::conformance
