@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define TT_API_VERSION 2
+#define TT_API_VERSION 3
 
 typedef enum tt_status {
   TT_OK = 0,
@@ -60,6 +60,56 @@ const char* tt_status_name(tt_status status);
 
 /* JSON array of the devices of this machine: backend, name, isa, threads, memory_bytes. */
 tt_status tt_devices_json(tt_string* out, tt_error* error);
+
+/* Since TT_API_VERSION 3. Checks devices: every kernel is run on test cases and compared with a slow and
+ * obvious computation of the same. */
+typedef struct tt_doctor_progress {
+  size_t struct_size;
+  const char* device; /* "vulkan:1" */
+  const char* kernel;
+  uint64_t num_done; /* cases of this kernel */
+  uint64_t num_cases;
+  uint64_t num_failed;
+} tt_doctor_progress;
+
+typedef struct tt_doctor_options {
+  size_t struct_size;
+  const char* device;    /* "all", or as tt_model_options.device; null is "all" */
+  uint32_t num_threads;  /* of the CPU; 0: one per core this process may use */
+  uint32_t max_failures; /* reported for each kernel, all are counted; 0: 3 */
+  int quick;             /* 1: one case in eight and the last, for slow software drivers */
+  /* Called before each case from the thread of tt_doctor_json; may be null. Not 0: stop, TT_CANCELLED. */
+  int (*progress)(void* user, const tt_doctor_progress* progress);
+  void* user;
+} tt_doctor_options;
+void tt_doctor_options_defaults(tt_doctor_options* options);
+
+/* JSON object: passed, quick, devices: [{device, backend, name, driver, passed, seconds, error (where it
+ * could not be opened, was lost, or supports no case), kernels: [{kernel, passed, num_cases, num_run,
+ * num_failed, num_skipped, failures: [{case, what, and for a wrong number: binding, num_wrong, element, got,
+ * expected, allowed_difference; numbers as text}], skipped: [{reason, count, first_case}]}]}]. TT_OK also
+ * when kernels failed: look at passed. A named device that cannot be opened is an error. */
+tt_status tt_doctor_json(const tt_doctor_options* options, tt_string* out, tt_error* error);
+
+/* ---- Kernels ------------------------------------------------------------------------------------------- */
+
+/* Since TT_API_VERSION 3. JSON array: kernel, num_bindings, num_cases (of the check above), bodies (names of
+ * the programs that accelerators run for it). */
+tt_status tt_kernels_json(tt_string* out, tt_error* error);
+
+typedef struct tt_kernel_dump_options {
+  size_t struct_size;
+  const char* kernel;       /* a kernel, or one of its bodies */
+  const char* target;       /* "cuda", "opencl", "spirv", "wgsl" or "ir" */
+  const char* device_class; /* "sm_90", "vulkan-minimum", ...: docs/cli.md; null: the target's first */
+  uint64_t case_index;      /* which case's program; UINT64_MAX: the first that has one */
+  int before_passes;        /* 1: as traced, not optimised */
+} tt_kernel_dump_options;
+void tt_kernel_dump_options_defaults(tt_kernel_dump_options* options);
+
+/* The text of a program; of several, where a case of the kernel needs them, one after the other. For "spirv"
+ * the bytes of one module. Opens no driver. Errors: TT_INVALID_ARGUMENT with the list of right names. */
+tt_status tt_kernel_dump(const tt_kernel_dump_options* options, tt_string* out, tt_error* error);
 
 /* ---- Models -------------------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@ std::span<const ExitCodeRow> exit_code_table() {
       {ExitCode::kCancelled, "the work was cancelled from inside the library"},
       {ExitCode::kIo, "reading or writing failed"},
       {ExitCode::kDeviceLost, "the device stopped answering"},
+      {ExitCode::kCheckFailed, "doctor: a device computes wrongly or could not be checked"},
       {ExitCode::kInterrupted, "Ctrl-C ended the answer"},
   };
   return kRows;

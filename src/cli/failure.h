@@ -22,6 +22,7 @@ enum class ExitCode : int {
   kCancelled = 8,
   kIo = 9,
   kDeviceLost = 10,
+  kCheckFailed = 11,
   kInterrupted = 130,
 };
 

@@ -10,8 +10,24 @@ std::span<const OptionRow> option_table() {
        "a .gguf file, a Hugging Face folder, or synthetic:SHAPE:FORMAT; default: the model `make run` "
        "fetched"},
       {"--device", "NAME", kCompute, &Options::device, "auto or cpu; default: auto"},
-      {"--threads", "N", kAnswer | kEval, &Options::threads, "threads to compute with; default: one per core",
-       1, 1024},
+      {"--device", "NAME", kDoctor, &Options::doctor_device,
+       "all, auto, or one that `tattletale devices` lists, such as cpu, cuda:0 or vulkan:1; default: all"},
+      {"--quick", "", kDoctor, &Options::quick,
+       "run one case in eight and the last, for slow software drivers"},
+      {"--target", "TEXT", kKernels, &Options::dump_target,
+       "what to print a program as: cuda, opencl, spirv, wgsl or ir"},
+      {"--device-class", "NAME", kKernels, &Options::device_class,
+       "the kind of device it is made for: sm_80, sm_86, sm_89, sm_90, sm_100, sm_120; opencl, "
+       "opencl-nvidia; "
+       "vulkan-minimum, vulkan-desktop; webgpu-minimum, webgpu-subgroups. Any of them with --target ir; "
+       "default: sm_90, opencl, vulkan-minimum or webgpu-minimum, as the target wants"},
+      {"--case", "N", kKernels, &Options::case_index,
+       "the program of case N of doctor, from 0; default: of the first case that has one", 0},
+      {"--before-passes", "", kKernels, &Options::before_passes, "as traced, before it is optimised"},
+      {"-o,--output", "FILE", kKernels, &Options::output_path,
+       "write to a file in place of standard output; SPIR-V in binary"},
+      {"--threads", "N", kAnswer | kEval | kDoctor, &Options::threads,
+       "threads to compute with; default: one per core", 1, 1024},
       {"--threads", "N[,N...]", kBench, &Options::threads,
        "threads to compute with, one result for each number; default: one per core", 1, 1024},
       {"--context", "N", kAnswer | kBench, &Options::context_tokens,
@@ -147,6 +163,16 @@ std::span<const Command> command_table() {
       {"eval", kEval, "[-m MODEL] --text FILE [options]", "perplexity of a model over a text", "", false,
        eval_command},
       {"devices", kDevices, "[--json]", "list the devices of this machine", "", false, devices_command},
+      {"doctor", kDoctor, "[--device NAME] [--quick] [--json]",
+       "check that the devices of this machine compute rightly",
+       "Runs every kernel on test cases and compares with a slow computation of the same. Exit code 11 when\n"
+       "something is wrong.",
+       false, doctor_command},
+      {"kernels", kKernels, "list | dump NAME --target TEXT [options]", "print the programs of kernels",
+       "NAME is a kernel or one of its bodies. No device and no driver is needed. SPIR-V is printed by "
+       "spirv-dis "
+       "where\nthat is installed, else as words.",
+       true, kernels_command},
   };
   return kCommands;
 }

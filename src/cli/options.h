@@ -81,6 +81,17 @@ struct Options {
   bool cold = false;
   bool no_rivals = false;
 
+  // doctor
+  std::string doctor_device = "all";
+  bool quick = false;
+
+  // kernels
+  std::string dump_target;
+  std::string device_class;
+  std::optional<uint64_t> case_index;
+  bool before_passes = false;
+  std::string output_path;
+
   // eval
   std::string text_path;
   std::optional<uint64_t> stride;
@@ -96,7 +107,9 @@ enum CommandBit : unsigned {
   kEval = 1u << 5,
   kDevices = 1u << 6,
   kBenchCache = 1u << 7,
-  kEveryCommand = (1u << 8) - 1,
+  kDoctor = 1u << 8,
+  kKernels = 1u << 9,
+  kEveryCommand = (1u << 10) - 1,
 };
 
 using OptionTarget = std::variant<bool Options::*, std::string Options::*, uint64_t Options::*,
@@ -151,5 +164,7 @@ Outcome<ExitCode> bench_command(const Options& options);
 Outcome<ExitCode> bench_cache_command(const Options& options);
 Outcome<ExitCode> eval_command(const Options& options);
 Outcome<ExitCode> devices_command(const Options& options);
+Outcome<ExitCode> doctor_command(const Options& options);
+Outcome<ExitCode> kernels_command(const Options& options);
 
 }  // namespace tattletale::cli

@@ -2,7 +2,7 @@
 // on, the params struct of one launch, and a naive twin that says what it computes.
 //
 // A kernel is one .h/.cpp pair in this folder. Backends implement it under its name; the conformance suite
-// (tests/kernels) runs each implementation against the twin over dtypes and awkward sizes.
+// (conformance/) runs each implementation against the twin over dtypes and awkward sizes.
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kCommands = {"run",   "chat",        "inspect", "tokenize",
-                                            "bench", "bench-cache", "eval",    "devices"};
+const std::vector<std::string> kCommands = {"run",         "chat", "inspect", "tokenize", "bench",
+                                            "bench-cache", "eval", "devices", "doctor",   "kernels"};
 
 void expect_usage_error(const std::vector<std::string>& arguments, const std::string& message) {
   ProgramResult result = run_program(arguments);

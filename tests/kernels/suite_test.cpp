@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "backends/cpu/cpu_device.h"
+#include "capi/doctor.h"
 #include "kernels/embed.h"
 #include "kernels/gather_rows.h"
 #include "kernels/rms_norm.h"
@@ -147,6 +148,80 @@ TEST(Suite, AStrideTakesTheFirstAndTheLastCase) {
   ASSERT_EQ(report.failures.size(), 2u);
   EXPECT_EQ(report.failures[0].case_name, all.front().name);
   EXPECT_EQ(report.failures[1].case_name, all.back().name);
+}
+
+/// Doctor's report on a device with a fault.
+Json doctor_of(Fault fault) {
+  const DoctorPatient patient{{.device = "faulty:0", .backend = "faulty"},
+                              [fault]() -> Result<std::unique_ptr<Device>> {
+                                if (fault == Fault::error) {
+                                  return make_error(ErrorKind::not_found, "driver", "there is none");
+                                }
+                                return std::make_unique<FaultyDevice>(fault);
+                              }};
+  tt_doctor_options options;
+  tt_doctor_options_defaults(&options);
+  options.quick = 1;
+  const Result<Json> report = examine(std::span(&patient, 1), options);
+  EXPECT_TRUE(report);
+  return *report;
+}
+
+TEST(Doctor, PassesAndFailsAsTheDeviceDoes) {
+  EXPECT_EQ(doctor_of(Fault::none)["passed"], true);
+  const Json report = doctor_of(Fault::output_word);
+  EXPECT_EQ(report["passed"], false);
+  const Json& device = report["devices"][0];
+  EXPECT_EQ(device["passed"], false);
+  const auto failed =
+      std::ranges::find_if(device["kernels"], [](const Json& k) { return k["kernel"] == "gather_rows"; });
+  ASSERT_NE(failed, device["kernels"].end());
+  EXPECT_EQ((*failed)["num_failed"], (*failed)["num_run"]);
+  const Json& failure = (*failed)["failures"][0];
+  EXPECT_EQ(failure["element"], 0);
+  EXPECT_NE(failure["got"], failure["expected"]);
+}
+
+TEST(Doctor, ADeviceThatDoesNotOpenOrSupportsNothingOrIsLostFails) {
+  EXPECT_EQ(doctor_of(Fault::error)["passed"], false);
+  EXPECT_THAT(doctor_of(Fault::error)["devices"][0]["error"].get<std::string>(), HasSubstr("there is none"));
+  EXPECT_EQ(doctor_of(Fault::unsupported)["passed"], false);
+  const Json lost = doctor_of(Fault::lost);
+  EXPECT_EQ(lost["passed"], false);
+  EXPECT_LT(lost["devices"][0]["kernels"].size(), 3u) << "nothing runs on a lost device";
+  EXPECT_EQ(lost["devices"][0]["kernels"].back()["num_run"], 1);
+  EXPECT_THAT(lost["devices"][0]["error"].get<std::string>(), HasSubstr("it is gone"));
+}
+
+TEST(Doctor, NoPatientIsNoPass) {
+  tt_doctor_options options;
+  tt_doctor_options_defaults(&options);
+  EXPECT_EQ((*examine({}, options))["passed"], false);
+}
+
+TEST(Doctor, TheCallersProgressSeesEveryKernelAndMayCancel) {
+  struct Seen {
+    std::vector<std::string> kernels;
+    uint32_t stop_after = UINT32_MAX;
+  } seen;
+  tt_doctor_options options;
+  tt_doctor_options_defaults(&options);
+  options.device = "cpu";
+  options.quick = 1;
+  options.user = &seen;
+  options.progress = [](void* user, const tt_doctor_progress* progress) {
+    auto& s = *static_cast<Seen*>(user);
+    EXPECT_LT(progress->num_done, progress->num_cases);
+    if (s.kernels.empty() || s.kernels.back() != progress->kernel) s.kernels.emplace_back(progress->kernel);
+    return s.kernels.size() > s.stop_after ? 1 : 0;
+  };
+  tt_error error{};
+  tt_string text{};
+  ASSERT_EQ(tt_doctor_json(&options, &text, &error), TT_OK) << error.message;
+  tt_string_free(&text);
+  EXPECT_EQ(seen.kernels.size(), all_kernel_contracts().size());
+  seen = {.stop_after = 2};
+  EXPECT_EQ(tt_doctor_json(&options, &text, &error), TT_CANCELLED);
 }
 
 TEST(Suite, ProgressMayEndIt) {

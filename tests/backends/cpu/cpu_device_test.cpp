@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "kernels/gather_rows.h"
 #include "kernels/conformance/kernel_case.h"
+#include "kernels/gather_rows.h"
 
 namespace tattletale {
 namespace {

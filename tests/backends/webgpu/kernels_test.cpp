@@ -31,7 +31,8 @@ TEST_P(WebgpuKernels, MatchTheirTwins) {
   for (const auto& failure : report.failures) ADD_FAILURE() << failure.case_name << ": " << failure.what;
   ASSERT_FALSE(report.stopped) << report.stopped->message();
   for (const auto& [reason, skip] : report.skipped) {
-    std::cout << "skipped " << skip.count << " cases: " << reason << "; the first: " << skip.first_case << "\n";
+    std::cout << "skipped " << skip.count << " cases: " << reason << "; the first: " << skip.first_case
+              << "\n";
   }
   std::cout << contract.name << ": " << report.num_run << " of " << report.num_cases << " cases run, "
             << report.num_skipped << " skipped\n";
