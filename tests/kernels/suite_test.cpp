@@ -224,6 +224,18 @@ TEST(Doctor, TheCallersProgressSeesEveryKernelAndMayCancel) {
   EXPECT_EQ(tt_doctor_json(&options, &text, &error), TT_CANCELLED);
 }
 
+TEST(Suite, EveryCaseFitsSmallDevices) {
+  constexpr uint64_t kMaxBytes = 16u << 20;  // of all bindings together, as docs/cli.md says
+  for (const KernelContract* contract : all_kernel_contracts()) {
+    for (const KernelCase& test : cases_of(*contract)) {
+      const LaunchData data = test.make();
+      uint64_t bytes = 0;
+      for (const Bytes& binding : data.bindings) bytes += binding.size();
+      EXPECT_LE(bytes, kMaxBytes) << contract->name << ": " << test.name;
+    }
+  }
+}
+
 TEST(Suite, ProgressMayEndIt) {
   FaultyDevice device(Fault::none);
   SuiteOptions options;
