@@ -107,12 +107,14 @@ TEST(Suite, OneWrongOutputWordFailsWithItsPlaceAndValues) {
 TEST(Suite, AWriteOutsideABindingFails) {
   const SuiteReport report = report_of(Fault::guard_byte);
   EXPECT_FALSE(report.passed());
+  ASSERT_FALSE(report.failures.empty());
   EXPECT_THAT(report.failures.front().what, HasSubstr("embed wrote outside binding 2, at guard byte 255"));
 }
 
 TEST(Suite, AChangedInputFails) {
   const SuiteReport report = report_of(Fault::read_only);
   EXPECT_FALSE(report.passed());
+  ASSERT_FALSE(report.failures.empty());
   EXPECT_THAT(report.failures.front().what, HasSubstr("embed changed its read-only binding 0"));
 }
 
