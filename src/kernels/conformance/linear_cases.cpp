@@ -16,6 +16,7 @@ struct Setup {
   uint32_t num_rows = 1;
   uint32_t in_dim = 32;
   bool bias = false;
+  uint32_t x_gap = 3;  // numbers between rows of x; 4: rows that accelerators read in vectors
 };
 
 bool gated(const Setup& s) {
@@ -38,7 +39,7 @@ Tolerance tolerance_of(const Setup& s) {
 LaunchData make(const Setup& s) {
   CaseRandom random(s.num_rows * 7919 + s.in_dim * 31 + s.out_dims[0]);
   LinearComptime comptime{.num_weights = static_cast<uint8_t>(s.dtypes.size()), .epilogue = s.epilogue};
-  const uint32_t x_stride = s.in_dim + 3;
+  const uint32_t x_stride = s.in_dim + s.x_gap;
   uint32_t y_columns = 0;
   LaunchData data;
   data.bindings.resize(8);
@@ -76,7 +77,8 @@ void add(std::vector<KernelCase>& cases, const Setup& s) {
   for (size_t i = 0; i < s.dtypes.size(); ++i) {
     name += " " + std::string(dtype_name(s.dtypes[i])) + "[" + std::to_string(s.out_dims[i]) + "]";
   }
-  cases.push_back({name + (s.bias ? ", bias" : ""), [s] { return make(s); }});
+  cases.push_back(
+      {name + (s.bias ? ", bias" : "") + (s.x_gap == 4 ? ", aligned" : ""), [s] { return make(s); }});
 }
 
 bool holds_weights(DType dtype) {
@@ -134,6 +136,38 @@ std::vector<KernelCase> linear_cases() {
                   .num_rows = num_rows,
                   .in_dim = in_dim,
                   .bias = true});
+    }
+  }
+  // Many rows that vectors may read: tiles, and matrix units where there are any.
+  for (const DType dtype :
+       {DType::f32, DType::f16, DType::bf16, DType::q4_0, DType::q8_0, DType::q4_k, DType::q6_k}) {
+    const uint32_t in_dim = dtype_info(dtype).block_elements == 256 ? 512 : 192;
+    for (const uint32_t num_rows : {9u, 65u, 129u}) {
+      add(cases, {.dtypes = {dtype},
+                  .out_dims = {129},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .bias = true,
+                  .x_gap = 4});
+      add(cases, {.epilogue = LinearEpilogue::add,
+                  .dtypes = {dtype},
+                  .out_dims = {300},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .x_gap = 4});
+      add(cases, {.dtypes = {dtype, dtype, dtype},
+                  .out_dims = {96, 33, 300},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .bias = num_rows == 65,
+                  .x_gap = 4});
+      add(cases, {.epilogue = LinearEpilogue::silu_mul,
+                  .dtypes = {dtype, dtype},
+                  .out_dims = {161, 161},
+                  .num_rows = num_rows,
+                  .in_dim = in_dim,
+                  .bias = num_rows == 9,
+                  .x_gap = 4});
     }
   }
   // Mixed formats, as in q4_k_m files: v and down are stored with more bits.
