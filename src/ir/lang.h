@@ -10,6 +10,8 @@
 // loop unrolls, a C++ function is inlined, a C++ constant is a compile-time constant. $if, $else, $for and
 // $while are recorded and run on the device. Val<T> is immutable, Var<T> a mutable local. A Val<bool> does
 // not convert to bool, so forgetting a $ does not compile. Every operation carries the line that made it.
+// The language's whole surface stands in this one file, which is why it is long: a body includes it and
+// nothing else.
 #pragma once
 
 #include <array>
