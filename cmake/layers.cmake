@@ -66,5 +66,5 @@ function(tt_test name folder)
   target_compile_definitions(test_${name} PRIVATE TT_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   target_link_libraries(test_${name} PRIVATE ${ARG_UNPARSED_ARGUMENTS} GTest::gmock GTest::gtest GTest::gtest_main)
   gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${name}.
-                       PROPERTIES TIMEOUT 600 LABELS "${ARG_LABEL}")
+                       PROPERTIES TIMEOUT 1200 LABELS "${ARG_LABEL}")
 endfunction()

@@ -12,6 +12,8 @@ test=(libgtest-dev libgmock-dev libclang-rt-19-dev llvm-19 clang-format-19
       libvulkan1 mesa-vulkan-drivers spirv-tools chromium
       coq ocaml-nox spin)
 bench=(libbenchmark-dev)
+# For WebGPU's checks in a browser; kept where another distribution of Node is installed.
+command -v npm >/dev/null || test+=(nodejs npm)
 
 case "${1:-build}" in
   build) packages=("${build[@]}") ;;

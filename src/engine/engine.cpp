@@ -43,10 +43,6 @@ Result<std::unique_ptr<Engine>> Engine::create(Device& device, const Decoder& de
             "; the context must be at least 2 and fit into the KV cache, and step_tokens at least 1");
   }
   const uint64_t num_pages = (options.kv_tokens + options.page_tokens - 1) / options.page_tokens;
-  TrieOptions trie_options;
-  trie_options.pool.num_pages = num_pages;
-  trie_options.pool.page_tokens = options.page_tokens;
-  TT_ASSIGN(std::unique_ptr<RadixTrie> trie, RadixTrie::create(std::move(trie_options)));
   RunnerOptions runner_options;
   runner_options.num_pages = num_pages;
   runner_options.page_tokens = options.page_tokens;
@@ -55,6 +51,11 @@ Result<std::unique_ptr<Engine>> Engine::create(Device& device, const Decoder& de
   runner_options.max_tokens = options.step_tokens;
   runner_options.max_sequences = runner_options.max_logit_rows = kMaxSequences;
   TT_ASSIGN(std::unique_ptr<Runner> runner, Runner::create(device, decoder, runner_options));
+  // After the keys and values: where those fit nowhere, their sizes are the reason to give.
+  TrieOptions trie_options;
+  trie_options.pool.num_pages = num_pages;
+  trie_options.pool.page_tokens = options.page_tokens;
+  TT_ASSIGN(std::unique_ptr<RadixTrie> trie, RadixTrie::create(std::move(trie_options)));
   std::unique_ptr<DraftModel> draft;
   if (options.draft != nullptr) {
     TT_ASSIGN(draft, DraftModel::create(device, *options.draft, runner_options, decoder.config().vocab_size));

@@ -53,7 +53,7 @@ Result<std::unique_ptr<OpenclProgramDevice>> OpenclProgramDevice::open(std::shar
       names += (i ? ", " : "") + std::to_string(i) + ": " + devices[i].name;
     }
     return make_error(ErrorKind::invalid_argument, "opencl device " + std::to_string(index),
-                      "there is no such device; there are " + names);
+                      "there is no such device; those that are there: " + names);
   }
   DeviceFacts& facts = devices[index];
   const std::array<cl_context_properties, 3> properties{
