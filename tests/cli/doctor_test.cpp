@@ -1,5 +1,6 @@
 // tattletale doctor and tattletale kernels: what they print, and what they refuse.
 #include <gmock/gmock.h>
+#include <algorithm>
 
 #include "cli/cli_test.h"
 
@@ -74,6 +75,10 @@ TEST(Kernels, list) {
 const std::vector<std::pair<std::string, std::string>> kTargets = {
     {"cuda", "extern \"C\" __global__"}, {"opencl", "__kernel"}, {"wgsl", "@compute"}, {"ir", "kernel "}};
 
+/// Bodies that plans choose only where a target has matrix units.
+const std::vector<std::string> kNeedMatrixUnits = {"paged_attention_matrix", "linear_matrix", "round_rows",
+                                                   "dequantize_matrix"};
+
 TEST(Kernels, dump_of_every_body_for_every_target) {
   const Json kernels = json_of(run_program({"kernels", "list", "--json"}).out);
   for (const Json& kernel : kernels) {
@@ -82,7 +87,8 @@ TEST(Kernels, dump_of_every_body_for_every_target) {
         for (const bool before : {false, true}) {
           std::vector<std::string> arguments = {"kernels", "dump", body, "--target", target};
           if (before) arguments.push_back("--before-passes");
-          const bool needs_matrix_unit = body == "paged_attention_matrix";
+          const bool needs_matrix_unit =
+              std::ranges::find(kNeedMatrixUnits, body.get<std::string>()) != kNeedMatrixUnits.end();
           if (needs_matrix_unit && target == "opencl") {
             arguments.insert(arguments.end(), {"--device-class", "opencl-nvidia"});
           }
