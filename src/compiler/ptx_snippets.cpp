@@ -299,6 +299,29 @@ constexpr CSnippet kSnippets[] = {
   return r;
 }
 )"},
+    // Asynchronous copies, and fragments from workgroup memory by its own address. Lane l of ldmatrix.x4
+    // gives the address of row l % 8 of 8x8 matrix l / 8.
+    {"tt_copy_commit", R"(TT_FN void tt_copy_commit(void) {
+  asm volatile("cp.async.commit_group;" : : : "memory");
+}
+)"},
+    {"tt_copy_wait",
+     R"(#define tt_copy_wait(groups) asm volatile("cp.async.wait_group " #groups ";" : : : "memory")
+)"},
+    {"tt_ldmatrix", R"(TT_FN void tt_ldmatrix(u32* x, u32 address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+               : "r"(address)
+               : "memory");
+}
+)"},
+    {"tt_ldmatrix_trans", R"(TT_FN void tt_ldmatrix_trans(u32* x, u32 address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+               : "r"(address)
+               : "memory");
+}
+)"},
 };
 
 }  // namespace

@@ -57,13 +57,28 @@ std::array<Val<float>, 8> load_chunk(const Buffer& from, DType dtype, Val<uint32
   return {lo(0), hi(0), lo(1), hi(1), lo(2), hi(2), lo(3), hi(3)};
 }
 
+namespace {
+
+/// Two numbers of 16 bits in a word.
+Val<uint32_t> pack_pair(DType dtype, Val<float> first, Val<float> second) {
+  CHECK(dtype == DType::f16 || dtype == DType::bf16);
+  return dtype == DType::f16 ? pack_f16x2(first, second) : pack_bf16x2(first, second);
+}
+
+}  // namespace
+
 void store_pair(const Buffer& to, DType dtype, Val<uint32_t> pair, Val<float> first, Val<float> second) {
   if (dtype == DType::f32) {
     to.store_vec(pair * 2u, Vec<float, 2>({first, second}));
     return;
   }
-  CHECK(dtype == DType::f16 || dtype == DType::bf16);
-  to.store(pair, dtype == DType::f16 ? pack_f16x2(first, second) : pack_bf16x2(first, second));
+  to.store(pair, pack_pair(dtype, first, second));
+}
+
+void store_chunk(const Buffer& to, DType dtype, Val<uint32_t> chunk,
+                 const std::array<Val<float>, 8>& values) {
+  const auto word = [&](size_t i) { return pack_pair(dtype, values[2 * i], values[2 * i + 1]); };
+  to.store_vec(chunk * 4u, Vec<uint32_t, 4>({word(0), word(1), word(2), word(3)}));
 }
 
 Val<float> silu(Val<float> x) {

@@ -34,6 +34,10 @@ std::array<lang::Val<float>, 8> load_chunk(const lang::Buffer& from, DType dtype
 void store_pair(const lang::Buffer& to, DType dtype, lang::Val<uint32_t> pair, lang::Val<float> first,
                 lang::Val<float> second);
 
+/// Writes numbers 8 * chunk .. of 16 bits each; `to` starts on 16 bytes.
+void store_chunk(const lang::Buffer& to, DType dtype, lang::Val<uint32_t> chunk,
+                 const std::array<lang::Val<float>, 8>& values);
+
 lang::Val<float> silu(lang::Val<float> x);
 lang::Val<float> gelu_tanh(lang::Val<float> x);
 

@@ -19,13 +19,7 @@ ir::Kernel trace(const ir::TargetInfo& target, const void* comptime) {
   const Val<uint32_t> chunk = workgroup_id(0) * threads + local_id();
   $for (row, workgroup_id(1), rows, num_workgroups(1)) {
     $if (chunk < columns / 8u) {
-      const std::array<Val<float>, 8> v = reader.load8(row, chunk);
-      std::vector<Val<uint32_t>> words;
-      for (uint32_t i = 0; i < 8; i += 2) {
-        words.push_back(c.element == DType::f16 ? pack_f16x2(v[i], v[i + 1]) : pack_bf16x2(v[i], v[i + 1]));
-      }
-      out.at(row, columns * 2u)
-          .store_vec(chunk * 4u, Vec<uint32_t, 4>({words[0], words[1], words[2], words[3]}));
+      store_chunk(out.at(row, columns * 2u), c.element, chunk, reader.load8(row, chunk));
     }
   }
   return k.finish();

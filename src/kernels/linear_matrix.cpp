@@ -6,6 +6,7 @@
 // keeps all of x in the second-level cache.
 #include "kernels/body_parts.h"
 #include "kernels/linear_bodies.h"
+#include "kernels/linear_epilogue.h"
 
 namespace tattletale {
 namespace {
@@ -182,15 +183,8 @@ class Body {
   void write(Val<uint32_t> t, Val<uint32_t> n, const std::array<Val<float>, 2>& total) const {
     const Buffer to = y_.at(t, y_stride_ * 4u);
     const Val<uint32_t> column = y_column_ + n;
-    const Val<float> value = finished(total[0], 0, n);
-    switch (c_.epilogue) {
-      case LinearEpilogue::store: to.store(column, value); break;
-      case LinearEpilogue::add: to.store(column, to.load<Storage::f32>(column) + value); break;
-      case LinearEpilogue::silu_mul: to.store(column, silu(value) * finished(total[1], 1, n)); break;
-      case LinearEpilogue::gelu_tanh_mul:
-        to.store(column, gelu_tanh(value) * finished(total[1], 1, n));
-        break;
-    }
+    const Val<float> first = finished(total[0], 0, n);
+    write_epilogue(to, column, c_.epilogue, first, gated_ ? finished(total[1], 1, n) : first);
   }
 
   void write_registers() {
@@ -287,16 +281,10 @@ ir::Kernel trace_round(const ir::TargetInfo& target, const void* comptime) {
   $for (t, workgroup_id(1), num_rows, num_workgroups(1)) {
     $if (chunk < dim / 8u) {
       std::array<Val<float>, 8> v = load_chunk(x.at(t, stride * 4u), DType::f32, chunk);
-      std::vector<Val<uint32_t>> words;
-      for (uint32_t i = 0; i < 8; i += 2) {
-        if (c.element == DType::f16) {
-          for (uint32_t n = i; n < i + 2; ++n) v[n] = max(min(v[n], kMaxF16), -kMaxF16);
-          words.push_back(pack_f16x2(v[i], v[i + 1]));
-        } else {
-          words.push_back(pack_bf16x2(v[i], v[i + 1]));
-        }
+      if (c.element == DType::f16) {
+        for (Val<float>& x_i : v) x_i = max(min(x_i, kMaxF16), -kMaxF16);
       }
-      out.at(t, dim * 2u).store_vec(chunk * 4u, Vec<uint32_t, 4>({words[0], words[1], words[2], words[3]}));
+      store_chunk(out.at(t, dim * 2u), c.element, chunk, v);
     }
   }
   return k.finish();

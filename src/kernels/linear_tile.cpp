@@ -2,6 +2,7 @@
 // operands pass through workgroup memory as f32, and each thread keeps a square of sums in registers.
 #include "kernels/body_parts.h"
 #include "kernels/linear_bodies.h"
+#include "kernels/linear_epilogue.h"
 #include "kernels/matrix_reader.h"
 
 namespace tattletale {
@@ -94,12 +95,7 @@ class Body {
           }
           const Buffer to = y_.at(t, y_stride_ * 4u);
           const Val<uint32_t> column = y_column_ + n;
-          switch (c_.epilogue) {
-            case LinearEpilogue::store: to.store(column, total[0]); break;
-            case LinearEpilogue::add: to.store(column, to.load<Storage::f32>(column) + total[0]); break;
-            case LinearEpilogue::silu_mul: to.store(column, silu(total[0]) * total[1]); break;
-            case LinearEpilogue::gelu_tanh_mul: to.store(column, gelu_tanh(total[0]) * total[1]); break;
-          }
+          write_epilogue(to, column, c_.epilogue, total.front(), total.back());
         }
       }
     }

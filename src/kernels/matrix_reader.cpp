@@ -1,5 +1,6 @@
 #include "kernels/matrix_reader.h"
 
+#include "kernels/body_parts.h"
 #include "quant/gguf/blocks.h"
 #include "quant/planar.h"
 
@@ -61,26 +62,12 @@ std::array<Val<float>, 8> MatrixReader::load8(Val<uint32_t> row, Val<uint32_t> c
 
 Val<float> MatrixReader::load1(Val<uint32_t> row, Val<uint32_t> column) const {
   // Rows of an odd number of halves do not start on words, as bases must: the whole matrix is one array.
-  const Val<uint32_t> index = row * columns_ + column;
-  switch (dtype_) {
-    case DType::f32: return buffer_.load<Storage::f32>(index);
-    case DType::f16: return buffer_.load<Storage::f16>(index);
-    default: CHECK(dtype_ == DType::bf16); return buffer_.load<Storage::bf16>(index);
-  }
+  return load_float(buffer_, dtype_, row * columns_ + column);
 }
 
 std::array<Val<float>, 8> MatrixReader::load8_plain(Val<uint32_t> row, Val<uint32_t> chunk) const {
   const Buffer from = buffer_.at(row, columns_ * dtype_info(dtype_).block_bytes);
-  if (dtype_ == DType::f32) {
-    const Vec<float, 4> a = from.load_vec<float, 4>(chunk * 8u, true);
-    const Vec<float, 4> b = from.load_vec<float, 4>(chunk * 8u + 4u, true);
-    return {a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]};
-  }
-  const Vec<uint32_t, 4> words = from.load_vec<uint32_t, 4>(chunk * 4u, true);
-  const Val<uint32_t> w[4] = {words[0], words[1], words[2], words[3]};
-  const auto lo = [&](int i) { return dtype_ == DType::f16 ? unpack_f16_lo(w[i]) : unpack_bf16_lo(w[i]); };
-  const auto hi = [&](int i) { return dtype_ == DType::f16 ? unpack_f16_hi(w[i]) : unpack_bf16_hi(w[i]); };
-  return {lo(0), hi(0), lo(1), hi(1), lo(2), hi(2), lo(3), hi(3)};
+  return load_chunk(from, dtype_, chunk, true);
 }
 
 std::array<Val<float>, 8> MatrixReader::load8_planar(Val<uint32_t> row, Val<uint32_t> chunk) const {

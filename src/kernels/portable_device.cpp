@@ -48,8 +48,9 @@ class PortableDevice final : public Device {
                                     std::string_view label) override {
     CHECK(row_bytes(dtype, columns).value() * rows == bytes.size());
     const PlanarFormat* format = planar_format(dtype);
-    const uint64_t size_bytes =
-        format == nullptr ? (bytes.size() + 15) / 16 * 16 : planar_layout(*format, rows, columns).total_bytes;
+    const PlanarLayout layout = format == nullptr ? PlanarLayout{.total_bytes = (bytes.size() + 15) / 16 * 16}
+                                                  : planar_layout(*format, rows, columns);
+    const uint64_t size_bytes = layout.total_bytes;
     if (size_bytes > caps().max_binding_bytes) {
       return make_error(ErrorKind::limit_exceeded, std::string(label),
                         "takes " + std::to_string(size_bytes) + " bytes; " + caps().name + " by way of " +
@@ -61,7 +62,6 @@ class PortableDevice final : public Device {
       TT_TRY(programs_->write(buffer, 0, bytes));
       return BufferSlice{buffer, 0, size_bytes};
     }
-    const PlanarLayout layout = planar_layout(*format, rows, columns);
     std::vector<std::byte> planes(layout.total_bytes);
     planar_from_blocks(*format, layout, columns, 0, rows, bytes, planes);
     TT_ASSIGN(const BufferId buffer, create_buffer(planes.size(), label));

@@ -16,9 +16,9 @@ std::string ProgramCache::key_of(const KernelBody& body, std::span<const std::by
   return key;
 }
 
-std::optional<compiler::DiskCache> ProgramCache::open_disk() const {
+std::optional<compiler::DiskCache> ProgramCache::open_disk(bool wanted) {
   std::optional<compiler::DiskCache> disk;
-  if (use_disk_cache_) disk.emplace();
+  if (wanted) disk.emplace();
   return disk;
 }
 
@@ -45,13 +45,12 @@ Result<ProgramCache::Built> ProgramCache::build(const ir::Kernel& kernel,
 Result<KernelId> ProgramCache::get(const KernelBody& body, std::span<const std::byte> comptime) {
   std::string key = key_of(body, comptime);
   if (const auto found = loaded_.find(key); found != loaded_.end()) return found->second;
-  std::optional<compiler::DiskCache> disk = open_disk();
   TT_ASSIGN(const ir::Kernel kernel, trace(body, comptime.data()));
-  TT_ASSIGN(Built built, build(kernel, disk));
+  TT_ASSIGN(Built built, build(kernel, disk_));
   Result<KernelId> id = device_.load(built.binary);
   if (!id && built.from_disk) {
-    disk->remove(built.key);  // a driver may refuse what an earlier one made; compile anew
-    TT_ASSIGN(built, build(kernel, disk));
+    disk_->remove(built.key);  // a driver may refuse what an earlier one made; compile anew
+    TT_ASSIGN(built, build(kernel, disk_));
     id = device_.load(built.binary);
   }
   if (id) loaded_.emplace(std::move(key), *id);
@@ -76,7 +75,7 @@ void ProgramCache::prepare(std::span<const Stage* const> stages) {
   for (const auto& [key, stage] : missing) tasks.push_back({&key, stage, {}});
   std::atomic<size_t> next{0};
   const auto work = [&] {
-    std::optional<compiler::DiskCache> disk = open_disk();
+    std::optional<compiler::DiskCache> disk = open_disk(disk_.has_value());
     for (size_t i = next++; i < tasks.size(); i = next++) {
       try {
         const Result<ir::Kernel> kernel = trace(*tasks[i].stage->body, tasks[i].stage->comptime.data());

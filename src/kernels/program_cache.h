@@ -16,7 +16,7 @@ namespace tattletale {
 class ProgramCache {
  public:
   ProgramCache(compiler::ProgramDevice& device, bool use_disk_cache)
-      : device_(device), use_disk_cache_(use_disk_cache) {}
+      : device_(device), disk_(open_disk(use_disk_cache)) {}
 
   /// The program of `body` for `comptime` on this device. Errors: those of the compiler, naming the body.
   Result<KernelId> get(const KernelBody& body, std::span<const std::byte> comptime);
@@ -35,10 +35,10 @@ class ProgramCache {
   /// Thread-safe where the device's compile() is. `disk` belongs to the calling thread.
   Result<Built> build(const ir::Kernel& kernel, std::optional<compiler::DiskCache>& disk) const;
   Result<ir::Kernel> trace(const KernelBody& body, const void* comptime) const;
-  std::optional<compiler::DiskCache> open_disk() const;
+  static std::optional<compiler::DiskCache> open_disk(bool wanted);
 
   compiler::ProgramDevice& device_;
-  bool use_disk_cache_;
+  std::optional<compiler::DiskCache> disk_;  // of the thread that owns the device
   std::unordered_map<std::string, KernelId> loaded_;
 };
 

@@ -121,32 +121,11 @@ constexpr compiler::CSnippet kSnippets[] = {
                : "memory");
 }
 )"},
-    {"tt_copy_commit", R"(TT_FN void tt_copy_commit(void) {
-  asm volatile("cp.async.commit_group;" : : : "memory");
-}
-)"},
-    {"tt_copy_wait",
-     R"(#define tt_copy_wait(groups) asm volatile("cp.async.wait_group " #groups ";" : : : "memory")
-)"},
     {"tt_subgroup_barrier", R"(TT_FN void tt_subgroup_barrier(void) {
   asm volatile("bar.warp.sync 0xffffffff;" : : : "memory");
 }
 )"},
-    // Fragments in memory. Lane l of ldmatrix.x4 gives the address of row l % 8 of 8x8 matrix l / 8.
-    {"tt_ldmatrix", R"(TT_FN void tt_ldmatrix(u32* x, u32 address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-               : "r"(address)
-               : "memory");
-}
-)"},
-    {"tt_ldmatrix_trans", R"(TT_FN void tt_ldmatrix_trans(u32* x, u32 address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-               : "r"(address)
-               : "memory");
-}
-)"},
+    // Fragments in memory.
     {"tt_fragment_load_a",
      R"(TT_FN tt_fragment_a tt_fragment_load_a(__local const u32* arena, u32 first, u32 index, u32 stride) {
   tt_fragment_a r;

@@ -15,6 +15,7 @@
 #include "backends/vulkan/vulkan_device.h"
 #include "backends/vulkan/vulkan_physical.h"
 #include "ir/lang.h"
+#include "support/device_use.h"
 
 namespace tattletale::test {
 
@@ -27,36 +28,11 @@ std::unique_ptr<compiler::ProgramDevice> open_changed(
     size_t place, const std::function<bool(vulkan::PhysicalDevice&)>& change);
 
 /// A test over one device; the parameter is its place in vulkan_devices().
-class VulkanTest : public testing::TestWithParam<size_t> {
+class VulkanTest : public testing::TestWithParam<size_t>, protected DeviceUse {
  protected:
   void SetUp() override;
 
-  compiler::ProgramDevice& device() { return *device_; }
-  const ir::TargetInfo& target() { return device_->target(); }
-
-  template <class T>
-  static T must(Result<T> result) {
-    if (!result) throw std::runtime_error(result.error().message());
-    return std::move(*result);
-  }
-  static void must(Result<void> result) {
-    if (!result) throw std::runtime_error(result.error().message());
-  }
-
-  BufferId make_buffer(uint64_t size_bytes) { return must(device().create_buffer(size_bytes, "test")); }
-  template <class T>
-  BufferId make_buffer(const std::vector<T>& values) {
-    const BufferId buffer = make_buffer(values.size() * sizeof(T));
-    must(device().write(buffer, 0, std::as_bytes(std::span(values))));
-    return buffer;
-  }
-  template <class T>
-  std::vector<T> read(BufferId buffer, size_t count, uint64_t offset_bytes = 0) {
-    std::vector<T> values(count);
-    const BufferSlice slice{buffer, offset_bytes, count * sizeof(T)};
-    must(device().wait(must(device().read(slice, std::as_writable_bytes(std::span(values))))));
-    return values;
-  }
+  compiler::ProgramDevice& device() override { return *device_; }
   /// Compiles and loads; where spirv-val knows the module's features it must find it valid.
   KernelId load(const ir::Kernel& kernel);
   /// One dispatch, waited for.
@@ -64,19 +40,6 @@ class VulkanTest : public testing::TestWithParam<size_t> {
 
   std::unique_ptr<compiler::ProgramDevice> device_;
 };
-
-template <class... Words>
-Dispatch dispatch_of(KernelId kernel, uint32_t workgroups, std::initializer_list<BufferSlice> bindings,
-                     Words... words) {
-  Dispatch dispatch;
-  dispatch.kernel = kernel;
-  dispatch.workgroups = {workgroups, 1, 1};
-  for (const BufferSlice& slice : bindings) dispatch.bindings[dispatch.num_bindings++] = slice;
-  if constexpr (sizeof...(Words) > 0) {
-    dispatch.set_params(std::array<uint32_t, sizeof...(Words)>{std::bit_cast<uint32_t>(words)...});
-  }
-  return dispatch;
-}
 
 std::string device_test_name(const testing::TestParamInfo<size_t>& info);
 
